@@ -1,0 +1,285 @@
+"""Pictures <-> ``.lgc`` bytes <-> analysis, with a trained model."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from lgc import images
+from lgc.bitstream import container
+from lgc.bitstream.model_file import LayeredModel
+from lgc.data.labels import ATTRIBUTES, POSE
+from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
+from lgc.entropy.exact import from_fixed
+from lgc.errors import BitstreamError, ImageError, ModelError
+from lgc.models.transforms import STRIDE
+
+Layers = Literal["semantic", "both"]
+CHECK_BITS = 32
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What a machine reads from a file. A head that the model lacks leaves None."""
+
+    mask: np.ndarray | None
+    """uint8 (H, W): class indices at the picture's size (:data:`lgc.data.labels.CLASSES`)."""
+    attributes: Mapping[str, float] | None
+    """Probability, 0 to 1, of each of the 40 attributes."""
+    pose: Mapping[str, float] | None
+    """yaw, pitch, roll in degrees."""
+
+
+@dataclass(frozen=True)
+class LayerAccount:
+    """Where the bits of one layer went."""
+
+    payload_bytes: int
+    """As in the file, checksum included."""
+    ideal_bits: float
+    """Code length of the symbols under the tables."""
+
+    @property
+    def termination_bits(self) -> float:
+        """What the coder adds beyond symbols and checksum: whole bytes, and finite precision."""
+        return 8 * self.payload_bytes - CHECK_BITS - self.ideal_bits
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A compressed picture and its account."""
+
+    data: bytes
+    header_bytes: int
+    semantic: LayerAccount
+    reconstruction: LayerAccount
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Pictures of one size, coded together."""
+
+    places: list[int]
+    width: int
+    height: int
+
+    @property
+    def latent_size(self) -> tuple[int, int]:
+        return -(-self.height // STRIDE), -(-self.width // STRIDE)
+
+
+class LayeredCodec:
+    """Compress, decompress and analyse with one model. Safe to share; holds no state of a call."""
+
+    def __init__(self, model: LayeredModel, batch_size: int = 16) -> None:
+        """At most ``batch_size`` pictures of one size pass through a network at once."""
+        self.model = model
+        self._batch_size = batch_size
+
+    def compress(self, pictures: Any) -> list[bytes]:
+        """Pictures -> one ``.lgc`` byte string each.
+
+        Args:
+            pictures: a sequence of Pillow pictures, uint8 arrays (H, W, 3) or (H, W), or float tensors
+                (3, H, W) in [0, 1]; or one tensor (B, 3, H, W).
+
+        Raises:
+            ImageError: a picture of a shape or type that is none of these.
+        """
+        return [encoded.data for encoded in self.encode(pictures)]
+
+    def decompress(self, files: Sequence[bytes], layers: Layers = "both") -> list[np.ndarray]:
+        """Files -> uint8 (H, W, 3) each; a base-only file, or ``layers="semantic"``, gives the base picture.
+
+        Raises:
+            BitstreamError: a damaged file.
+            ModelError: a file of another model.
+        """
+        parsed = [self._parse(data) for data in files]
+        pictures: list[np.ndarray | None] = [None] * len(files)
+        for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
+            members = [parsed[place] for place in group.places]
+            x_hat = self._decode_group(group, members, layers)
+            pixels = images.to_uint8(images.crop(x_hat, group.height, group.width)).cpu().numpy()
+            for place, picture in zip(group.places, pixels, strict=True):
+                pictures[place] = np.ascontiguousarray(picture)
+        return _all(pictures)
+
+    def analyze(self, files: Sequence[bytes], layers: Layers = "semantic") -> list[Analysis]:
+        """Files -> masks, attributes and pose, without decoding a picture.
+
+        ``layers="both"`` also reads the reconstruction layer, where the file has it. Only the bytes up to the
+        end of the semantic layer are looked at otherwise, so ``files`` may be cut there.
+
+        Raises:
+            BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
+            ModelError: a file of another model, or a model without an analyzer.
+        """
+        analyzer = self.model.analyzers.get(layers)
+        if analyzer is None:
+            raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
+        parsed = [self._parse(data) for data in files]
+        results: list[Analysis | None] = [None] * len(files)
+        for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
+            members = [parsed[place] for place in group.places]
+            y_s = self._decode_semantic(group, members)
+            latents = from_fixed(y_s)
+            if layers == "both":
+                y_r = self._decode_reconstruction(group, members, y_s)
+                latents = torch.cat([latents, from_fixed(y_r)], dim=1)
+            with torch.no_grad():
+                predictions = analyzer(latents)
+            for place, result in zip(group.places, _analyses(predictions, group), strict=True):
+                results[place] = result
+        return _all(results)
+
+    @torch.no_grad()
+    def encode(self, pictures: Any) -> list[Encoded]:
+        """As :meth:`compress`, with the account of each file."""
+        arrays = [_as_pixels(picture) for picture in pictures]
+        results: list[Encoded | None] = [None] * len(arrays)
+        for group in self._groups([(a.shape[1], a.shape[0]) for a in arrays]):
+            x = images.to_float(torch.from_numpy(np.stack([arrays[place] for place in group.places])))
+            for place, encoded in zip(group.places, self._encode_group(group, x), strict=True):
+                results[place] = encoded
+        return _all(results)
+
+    def _encode_group(self, group: _Group, x: torch.Tensor) -> Iterable[Encoded]:
+        coders = self.model.coders
+        y_s, y_r = self.model.compressor.g_a(images.pad(x.to(self.model.device), STRIDE))
+        semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
+        reconstruction, _, covered_r = coders["reconstruction"].encode(y_r.float(), self._context(y_s_hat))
+        start = container.header_start(self.model.model_id, group.width, group.height)
+        for layer_s, bytes_s, layer_r, bytes_r in zip(
+            semantic, covered_s, reconstruction, covered_r, strict=True
+        ):
+            stack = new_stack(zlib.crc32(start + bytes_s))
+            layer_s.push_all(stack)
+            payload_s = stack_to_bytes(stack)
+            stack = new_stack(zlib.crc32(start + payload_s + bytes_r))
+            layer_r.push_all(stack)
+            payload_r = stack_to_bytes(stack)
+            header = container.Header(self.model.model_id, group.width, group.height, len(payload_s))
+            yield Encoded(
+                data=container.Container(header, payload_s, payload_r).to_bytes(),
+                header_bytes=len(header.to_bytes()),
+                semantic=LayerAccount(len(payload_s), layer_s.ideal_bits),
+                reconstruction=LayerAccount(len(payload_r), layer_r.ideal_bits),
+            )
+
+    @torch.no_grad()
+    def _decode_group(
+        self, group: _Group, members: Sequence[container.Container], layers: Layers
+    ) -> torch.Tensor:
+        y_s = self._decode_semantic(group, members)
+        y_s_hat = from_fixed(y_s)
+        full = [m.reconstruction is not None and layers == "both" for m in members]
+        y_r_hat = self._base_latent(y_s)
+        if any(full):
+            chosen = torch.tensor(full)
+            decoded = self._decode_reconstruction(
+                group, [m for m, whole in zip(members, full, strict=True) if whole], y_s[chosen]
+            )
+            y_r_hat[chosen] = from_fixed(decoded)
+        return self.model.compressor.g_s(y_s_hat, y_r_hat)
+
+    def _decode_semantic(self, group: _Group, members: Sequence[container.Container]) -> torch.Tensor:
+        where = "semantic layer"
+        stacks = [stack_from_bytes(m.semantic, where) for m in members]
+        y_s, covered = self.model.coders["semantic"].decode(
+            stacks, None, *group.latent_size, self.model.device
+        )
+        for stack, member, decoded in zip(stacks, members, covered, strict=True):
+            expect_check(stack, zlib.crc32(member.header.covered + decoded), where)
+        return y_s
+
+    def _decode_reconstruction(
+        self, group: _Group, members: Sequence[container.Container], y_s: torch.Tensor
+    ) -> torch.Tensor:
+        where = "reconstruction layer"
+        stacks = []
+        for member in members:
+            if member.reconstruction is None:
+                raise BitstreamError(f"{where}: absent, the file is base-only")
+            stacks.append(stack_from_bytes(member.reconstruction, where))
+        y_r, covered = self.model.coders["reconstruction"].decode(
+            stacks, self._context(y_s), *group.latent_size, self.model.device
+        )
+        for stack, member, decoded in zip(stacks, members, covered, strict=True):
+            expect_check(stack, zlib.crc32(member.header.covered + member.semantic + decoded), where)
+        return y_r
+
+    def _context(self, y_s: torch.Tensor) -> torch.Tensor | None:
+        return y_s if self.model.info.architecture.reconstruction.context_channels else None
+
+    def _base_latent(self, y_s: torch.Tensor) -> torch.Tensor:
+        base = self.model.coders["reconstruction"].base(y_s)
+        return self.model.compressor.base_latent(from_fixed(y_s), None if base is None else from_fixed(base))
+
+    def _parse(self, data: bytes) -> container.Container:
+        parsed = container.parse(data)
+        if parsed.header.model_id != self.model.model_id:
+            raise ModelError(
+                f"written by model {parsed.header.model_id.hex()}, this is model {self.model.model_id.hex()}; "
+                "pass the right one with --model"
+            )
+        return parsed
+
+    def _groups(self, sizes: Sequence[tuple[int, int]]) -> Iterable[_Group]:
+        by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, size in enumerate(sizes):
+            by_size[size].append(place)
+        for (width, height), places in by_size.items():
+            for start in range(0, len(places), self._batch_size):
+                yield _Group(places[start : start + self._batch_size], width, height)
+
+
+def _as_pixels(picture: Any) -> np.ndarray:
+    """Any accepted form of one picture -> uint8 (H, W, 3)."""
+    if isinstance(picture, Image.Image):
+        images.check_size(*picture.size)
+        return images.from_pil(picture)
+    if isinstance(picture, torch.Tensor):
+        if picture.ndim != 3 or picture.shape[0] != 3 or not picture.is_floating_point():
+            raise ImageError(f"a tensor must be float (3, H, W) in [0, 1], not {picture.dtype} {tuple(picture.shape)}")
+        picture = images.to_uint8(picture[None])[0].cpu().numpy()
+    array = np.asarray(picture)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageError(f"an array must be uint8 (H, W, 3) or (H, W), not {array.dtype} {array.shape}")
+    images.check_size(array.shape[1], array.shape[0])
+    return array
+
+
+def _analyses(predictions: Any, group: _Group) -> Iterable[Analysis]:
+    padded = tuple(side * STRIDE for side in group.latent_size)
+    masks = attributes = pose = None
+    if predictions.parsing is not None:
+        logits = functional.interpolate(
+            predictions.parsing.float(), size=padded, mode="bilinear", align_corners=False
+        )
+        masks = images.crop(logits.argmax(dim=1), group.height, group.width).to(torch.uint8).cpu().numpy()
+    if predictions.attributes is not None:
+        attributes = predictions.attributes.float().sigmoid().cpu().tolist()
+    if predictions.pose is not None:
+        pose = predictions.pose.float().cpu().tolist()
+    for number in range(len(group.places)):
+        yield Analysis(
+            mask=None if masks is None else masks[number],
+            attributes=None if attributes is None else dict(zip(ATTRIBUTES, attributes[number], strict=True)),
+            pose=None if pose is None else dict(zip(POSE, pose[number], strict=True)),
+        )
+
+
+def _all(results: Sequence[Any]) -> list[Any]:
+    assert all(result is not None for result in results)
+    return list(results)

@@ -1,0 +1,257 @@
+"""A trained model as one safetensors file: networks, integer networks, tables, analyzers, provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from lgc.bitstream.layer import LayerCoder
+from lgc.entropy.coder import SymbolCoder
+from lgc.entropy.exact import ExactNetwork, IntegerNetwork
+from lgc.entropy.tables import TableSet
+from lgc.errors import ModelError
+from lgc.models.analysis import MultiTaskAnalyzer
+from lgc.models.latents import LatentLayer, LayerConfig
+from lgc.models.layered import Architecture, LayeredCompressor
+from lgc.models.transforms import Widths
+
+FORMAT: Final = 1
+LAYERS: Final = ("semantic", "reconstruction")
+
+
+@dataclass(frozen=True)
+class AnalyzerConfig:
+    """Shape of the analyzers in a model file."""
+
+    channels: int
+    depth: int
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says of itself."""
+
+    architecture: Architecture
+    analyzer: AnalyzerConfig | None
+    """None: the model compresses but does not analyse."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """Provenance: data set, licence note, stage, metrics; anything JSON can hold."""
+
+
+@dataclass(frozen=True)
+class LayeredModel:
+    """A loaded model, ready for :class:`lgc.bitstream.codec.LayeredCodec`."""
+
+    info: ModelInfo
+    model_id: bytes
+    """4 bytes; stands in every file the model writes."""
+    compressor: LayeredCompressor
+    coders: Mapping[str, LayerCoder]
+    """By layer name."""
+    analyzers: Mapping[str, MultiTaskAnalyzer]
+    """By the layers they read: ``semantic``, ``both``; empty when the model has none."""
+    device: torch.device
+    file_bytes: int
+
+
+def save_model(
+    path: Path | str,
+    info: ModelInfo,
+    compressor: LayeredCompressor,
+    tables: Mapping[str, np.ndarray],
+    analyzers: Mapping[str, nn.Module],
+) -> bytes:
+    """Write a model file, whole or not at all; returns the model id.
+
+    Args:
+        path: where to; parents are made.
+        info: what the file says of itself.
+        compressor: trained networks; exact ones are stored as integers only.
+        tables: arrays of :func:`lgc.entropy.tables.TableSet.arrays` under ``gaussian`` and, for layers that
+            have a factorised part, ``<layer>.factorised`` with ``<layer>.medians`` beside it.
+        analyzers: by the layers they read.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    for name, value in compressor.state_dict().items():
+        if ".predict." not in name and ".refine." not in name:
+            tensors[f"net.{name}"] = value
+    for layer_name in LAYERS:
+        for network_name, network in _exact_networks(getattr(compressor, layer_name)).items():
+            for number, conv in enumerate(network.layers):
+                for key, value in conv.integers().items():  # type: ignore[operator]
+                    tensors[f"exact.{layer_name}.{network_name}.{number}.{key}"] = value
+    for name, array in tables.items():
+        stored = array.astype(np.int32) if array.dtype == np.uint32 else array
+        tensors[f"tables.{name}"] = torch.from_numpy(np.ascontiguousarray(stored))
+    for analyzer_name, analyzer in analyzers.items():
+        for name, value in analyzer.state_dict().items():
+            tensors[f"analyzer.{analyzer_name}.{name}"] = value
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    model_id = _model_id(info.architecture, tensors)
+    metadata = {"lgc": json.dumps({"format": FORMAT, "id": model_id.hex(), **asdict(info)})}
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial, metadata)
+        partial.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return model_id
+
+
+def read_info(path: Path | str) -> tuple[ModelInfo, bytes]:
+    """What a model file says of itself, and its id, without loading any network."""
+    with _open(Path(path)) as file:
+        return _parse_info(Path(path), file.metadata())
+
+
+def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredModel:
+    """Load a model file; :class:`ModelError` when it is missing, damaged or from a newer lgc."""
+    path, device = Path(path), torch.device(device)
+    with _open(path) as file:
+        info, model_id = _parse_info(path, file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if _model_id(info.architecture, tensors) != model_id:
+        raise ModelError(f"{path}: damaged, its content does not have the id {model_id.hex()} it declares")
+    try:
+        with torch.device("meta"):  # the weights come from the file, initialising them would be waste
+            compressor = LayeredCompressor(info.architecture)
+        missing = compressor.load_state_dict(_under("net.", tensors), strict=False, assign=True)
+        if [key for key in missing.missing_keys if ".predict." not in key and ".refine." not in key]:
+            raise ModelError(f"{path}: lacks networks, e.g. {missing.missing_keys[0]}")
+        gaussian = SymbolCoder(_table_set(tensors, "tables.gaussian"))
+        coders = {
+            name: _layer_coder(getattr(compressor, name), name, tensors, gaussian, device) for name in LAYERS
+        }
+        for name in LAYERS:  # only their integer form is real
+            layer = getattr(compressor, name)
+            layer.refine = nn.ModuleDict()
+            layer.predict = None
+        analyzers = {
+            name: _load_analyzer(info, name, _under(f"analyzer.{name}.", tensors)) for name in _analyzer_names(tensors)
+        }
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: not a usable model file ({error})") from error
+    for module in (compressor, *analyzers.values()):
+        module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return LayeredModel(info, model_id, compressor, coders, analyzers, device, path.stat().st_size)
+
+
+def _open(path: Path) -> Any:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file; train one (make repro) or pass --model")
+    try:
+        return safe_open(path, framework="pt")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: not a model file ({error})") from error
+
+
+def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelInfo, bytes]:
+    try:
+        raw = json.loads((metadata or {})["lgc"])
+        if raw["format"] != FORMAT:
+            raise ModelError(f"{path}: model format {raw['format']}, this lgc reads {FORMAT}; update lgc")
+        shape = raw["architecture"]
+        architecture = Architecture(
+            widths=Widths(tuple(shape["widths"]["channels"]), shape["widths"]["depth"]),
+            semantic=LayerConfig(**shape["semantic"]),
+            reconstruction=LayerConfig(**shape["reconstruction"]),
+            fusion=shape["fusion"],
+        )
+        analyzer = raw["analyzer"]
+        if analyzer is not None:
+            analyzer = AnalyzerConfig(analyzer["channels"], analyzer["depth"], tuple(analyzer["heads"]))
+        return ModelInfo(architecture, analyzer, raw["about"]), bytes.fromhex(raw["id"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path}: a safetensors file, but not an lgc model ({error!r})") from error
+
+
+def _model_id(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> bytes:
+    """Of all that a decoder needs: architecture, integer networks, tables, and the weights of ``g_s``."""
+    digest = hashlib.sha256(json.dumps(asdict(architecture), sort_keys=True).encode())
+    for name in sorted(tensors):
+        if name.startswith(("exact.", "tables.", "net.g_s.")):
+            value = tensors[name]
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.contiguous().numpy().tobytes())
+    return digest.digest()[:4]
+
+
+def _exact_networks(layer: LatentLayer) -> dict[str, ExactNetwork]:
+    networks = {f"refine{step}": network for step, network in layer.refine.items()}
+    if layer.config.context_channels:
+        networks["predict"] = layer.predict
+    return networks  # type: ignore[return-value]
+
+
+def _layer_coder(
+    layer: LatentLayer,
+    name: str,
+    tensors: Mapping[str, torch.Tensor],
+    gaussian: SymbolCoder,
+    device: torch.device,
+) -> LayerCoder:
+    def integer(network_name: str, network: ExactNetwork) -> IntegerNetwork:
+        prefix = f"exact.{name}.{network_name}"
+        layers = [
+            {key: tensors[f"{prefix}.{number}.{key}"] for key in ("weight", "bias")}
+            for number in range(len(network.layers))
+        ]
+        for stored, conv in zip(layers, network.layers, strict=True):
+            if stored["weight"].shape != conv.weight.shape:
+                raise ValueError(f"{prefix} has the wrong shape")
+        return IntegerNetwork(layers, device)
+
+    networks = {key: integer(key, network) for key, network in _exact_networks(layer).items()}
+    factorised = medians = None
+    if f"tables.{name}.medians" in tensors:
+        factorised = SymbolCoder(_table_set(tensors, f"tables.{name}.factorised"))
+        medians = tensors[f"tables.{name}.medians"]
+    return LayerCoder(
+        layer,
+        networks.get("predict"),
+        {int(key.removeprefix("refine")): net for key, net in networks.items() if key != "predict"},
+        gaussian,
+        factorised,
+        medians,
+    )
+
+
+def _table_set(tensors: Mapping[str, torch.Tensor], prefix: str) -> TableSet:
+    arrays = {key: tensors[f"{prefix}.{key}"].numpy() for key in ("frequencies", "radius")}
+    return TableSet(arrays["frequencies"].astype(np.uint32), arrays["radius"])
+
+
+def _analyzer_names(tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    return sorted({name.split(".")[1] for name in tensors if name.startswith("analyzer.")})
+
+
+def _load_analyzer(info: ModelInfo, name: str, weights: dict[str, torch.Tensor]) -> MultiTaskAnalyzer:
+    if info.analyzer is None:
+        raise ValueError("it has analyzer weights but no analyzer configuration")
+    inputs = info.architecture.semantic.channels
+    if name == "both":
+        inputs += info.architecture.reconstruction.channels
+    with torch.device("meta"):
+        analyzer = MultiTaskAnalyzer(inputs, info.analyzer.channels, info.analyzer.depth, info.analyzer.heads)
+    analyzer.load_state_dict(weights, assign=True)
+    return analyzer
+
+
+def _under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

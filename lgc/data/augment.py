@@ -1,0 +1,104 @@
+"""Random changes to training pictures that keep their annotations true."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from lgc.data.labels import FLIPPED_CLASS, FLIPPED_POSE, IGNORE
+
+if TYPE_CHECKING:
+    from lgc.data.loader import Batch
+
+_FLIPPED_MASK = torch.arange(256, dtype=torch.uint8)
+_FLIPPED_MASK[: len(FLIPPED_CLASS)] = torch.tensor(FLIPPED_CLASS, dtype=torch.uint8)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may change; every draw is a function of (seed, sample position) alone."""
+
+    flip: bool = True
+    """Mirror half of the pictures."""
+    rotate: float = 0.0
+    """Largest in-plane rotation, degrees; changes roll."""
+    zoom: float = 0.0
+    """Largest relative change of size, e.g. 0.2 for 0.8 to 1.25 times."""
+    shift: float = 0.0
+    """Largest translation, as a share of the side."""
+    colour: float = 0.0
+    """Largest relative change of brightness, contrast and saturation."""
+
+    def __call__(self, batch: Batch, positions: np.ndarray, seed: int) -> Batch:
+        """Change ``batch`` whose samples have these positions (B,)."""
+        if not (self.flip or self._moves or self.colour):
+            return batch
+        draws = np.stack([np.random.default_rng([seed, 1, int(p)]).uniform(-1, 1, 8) for p in positions])
+        if self.flip:
+            batch = flip(batch, torch.from_numpy(draws[:, 0] > 0))
+        if self._moves:
+            batch = move(
+                batch,
+                angle=torch.from_numpy(draws[:, 1] * self.rotate),
+                scale=torch.from_numpy((1 + self.zoom) ** draws[:, 2]),
+                shift=torch.from_numpy(draws[:, 3:5] * self.shift),
+            )
+        if self.colour:
+            batch = recolour(batch, torch.from_numpy((1 + self.colour) ** draws[:, 5:8]).float())
+        return batch
+
+    @property
+    def _moves(self) -> bool:
+        return bool(self.rotate or self.zoom or self.shift)
+
+
+def flip(batch: Batch, which: torch.Tensor) -> Batch:
+    """Mirror the samples where bool ``which`` (B,) holds: left and right classes swap, yaw and roll negate."""
+    here = which[:, None, None]
+    mirrored = _FLIPPED_MASK[batch.masks.flip(-1).int()]
+    sign = torch.where(which[:, None], torch.tensor(FLIPPED_POSE), 1.0)
+    return replace(
+        batch,
+        x=torch.where(here[..., None], batch.x.flip(-1), batch.x),
+        masks=torch.where(here, mirrored, batch.masks),
+        pose=batch.pose * sign,
+    )
+
+
+def move(batch: Batch, angle: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> Batch:
+    """Rotate (degrees, clockwise), scale and shift (shares of the side) each sample (B,), (B,), (B, 2).
+
+    The picture continues by reflection beyond its border; the label map is unlabelled there.
+    """
+    radians = angle * (math.pi / 180)
+    cos, sin = torch.cos(radians) / scale, torch.sin(radians) / scale
+    # affine_grid wants output -> input coordinates
+    theta = torch.stack(
+        [torch.stack([cos, sin, -2 * shift[:, 0]], 1), torch.stack([-sin, cos, -2 * shift[:, 1]], 1)], 1
+    ).float()
+    grid = functional.affine_grid(theta, list(batch.x.shape), align_corners=False)
+    x = functional.grid_sample(batch.x, grid, padding_mode="reflection", align_corners=False)
+    masks = batch.masks
+    if bool((masks != IGNORE).any()):
+        grid = functional.affine_grid(theta, [len(masks), 1, *masks.shape[1:]], align_corners=False)
+        labels = masks[:, None].float() - IGNORE  # zero padding then means "no label"
+        moved = functional.grid_sample(labels, grid, mode="nearest", align_corners=False)
+        masks = (moved[:, 0] + IGNORE).round().to(torch.uint8)
+    roll = torch.zeros_like(batch.pose)
+    roll[:, 2] = angle.float()
+    return replace(batch, x=x.clamp(0, 1), masks=masks, pose=batch.pose + roll)
+
+
+def recolour(batch: Batch, factors: torch.Tensor) -> Batch:
+    """Scale brightness, contrast and saturation by ``factors`` (B, 3)."""
+    brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
+    x = batch.x * brightness
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = (x - mean) * contrast + mean
+    grey = x.mean(dim=1, keepdim=True)
+    return replace(batch, x=((x - grey) * saturation + grey).clamp(0, 1))

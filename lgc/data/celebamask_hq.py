@@ -1,0 +1,236 @@
+"""Reader of CelebAMask-HQ in the layout its authors distribute.
+
+::
+
+    root/CelebA-HQ-img/17.jpg
+    root/CelebAMask-HQ-mask-anno/<17 // 2000>/00017_hair.png
+    root/CelebAMask-HQ-attribute-anno.txt
+    root/CelebAMask-HQ-pose-anno.txt
+    root/CelebA-HQ-to-CelebA-mapping.txt
+
+A part without pixels has no mask file; an image without any mask file counts as not annotated. Every
+annotation may be missing, for the whole set or for single images.
+
+Source of layout, split and mask precedence: https://github.com/switchablenorms/CelebAMask-HQ
+(``face_parsing/Data_preprocessing/g_mask.py`` and ``g_partition.py``).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from lgc.data.labels import ATTRIBUTES, CLASSES, PARTS
+from lgc.errors import DataError
+
+IMAGES: Final = "CelebA-HQ-img"
+MASKS: Final = "CelebAMask-HQ-mask-anno"
+ATTRIBUTE_FILE: Final = "CelebAMask-HQ-attribute-anno.txt"
+POSE_FILE: Final = "CelebAMask-HQ-pose-anno.txt"
+MAPPING_FILE: Final = "CelebA-HQ-to-CelebA-mapping.txt"
+MASKS_PER_FOLDER: Final = 2000
+
+Split = Literal["train", "val", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "test")
+FIRST_VAL: Final = 162_771
+FIRST_TEST: Final = 182_638
+_IMAGE_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One photograph and where its annotations are."""
+
+    key: str
+    """File name without its suffix; an integer in the official set."""
+    image: Path
+    split: Split
+    parts: Mapping[str, Path] = field(default_factory=dict)
+    """Part name -> mask file; empty when the image has no parsing annotation."""
+    attributes: tuple[int, ...] | None = None
+    """40 values, 0 or 1, in the order of :data:`lgc.data.labels.ATTRIBUTES`."""
+    pose: tuple[float, float, float] | None = None
+    """(yaw, pitch, roll) in degrees."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A scanned data set: its samples in a stable order, and what is wrong with it."""
+
+    root: Path
+    samples: tuple[Sample, ...]
+    problems: tuple[str, ...]
+    """One line each: missing annotation files, unparsable rows, files that name no sample."""
+
+    def of(self, split: Split) -> tuple[Sample, ...]:
+        """The samples of one split."""
+        return tuple(sample for sample in self.samples if sample.split == split)
+
+
+def official_split(orig_idx: int) -> Split:
+    """The identity-disjoint split of CelebA, by the index of the original CelebA picture."""
+    if orig_idx < FIRST_VAL:
+        return "train"
+    return "val" if orig_idx < FIRST_TEST else "test"
+
+
+def hashed_split(key: str) -> Split:
+    """A stable 80/10/10 split for photographs without a mapping file. Not identity-disjoint."""
+    bucket = zlib.crc32(key.encode()) % 10
+    return "train" if bucket < 8 else "val" if bucket == 8 else "test"
+
+
+def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> Listing:
+    """List the data set at ``root`` without opening any picture.
+
+    Raises :class:`DataError` when there are no images, or when ``split="official"`` and the mapping
+    file is missing.
+    """
+    root = Path(root)
+    folder = root / IMAGES
+    if not folder.is_dir():
+        raise DataError(f"{root}: no folder {IMAGES}/; expected the official CelebAMask-HQ layout")
+    images = {p.stem: p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES}
+    if not images:
+        raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))})")
+
+    problems: list[str] = []
+    mapping = _read_mapping(root, problems)
+    if split == "official" and not mapping:
+        raise DataError(
+            f"{root}: no usable {MAPPING_FILE}, which holds the official identity-disjoint split; "
+            "add it, or set data.split=hash"
+        )
+    attributes = _read_attributes(root, problems)
+    pose = _read_pose(root, problems)
+    parts = _list_parts(root, problems)
+    if strays := parts.keys() - images.keys():
+        problems.append(f"{MASKS}: {len(strays)} images have masks but no picture, e.g. {min(strays)}")
+
+    samples = []
+    for key in sorted(images, key=_natural):
+        if split == "official" and key not in mapping:
+            problems.append(f"{images[key].name}: not in {MAPPING_FILE}, left out")
+            continue
+        samples.append(
+            Sample(
+                key=key,
+                image=images[key],
+                split=official_split(mapping[key]) if split == "official" else hashed_split(key),
+                parts=parts.get(key, {}),
+                attributes=attributes.get(key),
+                pose=pose.get(key),
+            )
+        )
+    return Listing(root, tuple(samples), tuple(problems))
+
+
+def read_mask(sample: Sample) -> np.ndarray | None:
+    """Merge the part masks into class indices, later parts over earlier ones.
+
+    Returns uint8 (H, W) at the masks' own resolution, or None when the image has no masks.
+    Raises :class:`DataError` when a file is unreadable or the parts differ in size.
+    """
+    if not sample.parts:
+        return None
+    merged: np.ndarray | None = None
+    for index, name in enumerate(CLASSES):
+        path = sample.parts.get(name)
+        if path is None:
+            continue
+        try:
+            with Image.open(path) as picture:
+                part = np.asarray(picture.convert("L")) > 127
+        except OSError as error:
+            raise DataError(f"{path}: unreadable mask ({error})") from error
+        if merged is None:
+            merged = np.zeros(part.shape, np.uint8)
+        if part.shape != merged.shape:
+            raise DataError(f"{path}: is {part.shape}, the other parts of {sample.key} are {merged.shape}")
+        merged[part] = index
+    return merged
+
+
+def _natural(key: str) -> tuple[int, str]:
+    return (int(key), "") if key.isdigit() else (1 << 62, key)
+
+
+def _rows(path: Path, problems: list[str], header_lines: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield (key, remaining fields) of each row after the header; a missing file is a problem."""
+    if not path.is_file():
+        problems.append(f"{path.name}: missing")
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines):
+            fields = line.split()
+            if number >= header_lines and fields:
+                yield fields[0].rsplit(".", 1)[0], fields[1:]
+
+
+def _read_mapping(root: Path, problems: list[str]) -> dict[str, int]:
+    mapping = {}
+    for key, fields in _rows(root / MAPPING_FILE, problems, header_lines=1):
+        if fields and fields[0].isdigit():
+            mapping[key] = int(fields[0])
+        else:
+            problems.append(f"{MAPPING_FILE}: row {key} has no orig_idx")
+    return mapping
+
+
+def _read_attributes(root: Path, problems: list[str]) -> dict[str, tuple[int, ...]]:
+    path = root / ATTRIBUTE_FILE
+    if path.is_file():
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            names = tuple((lines.readline(), lines.readline())[1].split())
+        if names != ATTRIBUTES:
+            problems.append(f"{ATTRIBUTE_FILE}: second line does not name the 40 attributes, ignored")
+            return {}
+    found = {}
+    for key, fields in _rows(path, problems, header_lines=2):
+        if len(fields) == len(ATTRIBUTES) and set(fields) <= {"-1", "0", "1"}:
+            found[key] = tuple(int(value == "1") for value in fields)
+        else:
+            problems.append(f"{ATTRIBUTE_FILE}: row {key} is not 40 values of -1 or 1")
+    return found
+
+
+def _read_pose(root: Path, problems: list[str]) -> dict[str, tuple[float, float, float]]:
+    found = {}
+    for key, fields in _rows(root / POSE_FILE, problems, header_lines=2):
+        try:
+            yaw, pitch, roll = (float(value) for value in fields)
+            if not np.isfinite([yaw, pitch, roll]).all():
+                raise ValueError
+        except ValueError:
+            problems.append(f"{POSE_FILE}: row {key} is not three angles")
+        else:
+            found[key] = (yaw, pitch, roll)
+    return found
+
+
+_MASK_NAME: Final = re.compile(r"(\d+)_(\w+)\.png")
+
+
+def _list_parts(root: Path, problems: list[str]) -> dict[str, dict[str, Path]]:
+    folder = root / MASKS
+    found: dict[str, dict[str, Path]] = {}
+    if not folder.is_dir():
+        problems.append(f"{MASKS}/: missing")
+        return found
+    unknown = 0
+    for path in sorted(folder.glob("*/*.png")):
+        match = _MASK_NAME.fullmatch(path.name)
+        if match is None or match[2] not in PARTS:
+            unknown += 1
+            continue
+        found.setdefault(str(int(match[1])), {})[match[2]] = path
+    if unknown:
+        problems.append(f"{MASKS}: {unknown} files are not named NNNNN_<part>.png, ignored")
+    return found

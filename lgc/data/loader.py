@@ -1,0 +1,199 @@
+"""From shards to batches: which pictures, in which order, and a thread that has the next batch ready.
+
+The order is a function of (seed, position) alone, where position counts samples seen since the start of
+training. So a resumed run, and one with another number of workers, goes on exactly where the last
+checkpoint left off.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from lgc import images
+from lgc.data.augment import Augment
+from lgc.data.labels import IGNORE
+from lgc.data.shards import Split
+from lgc.errors import DataError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures and what is known of them. B pictures of side S, label maps of side M."""
+
+    x: torch.Tensor
+    """float32 (B, 3, S, S) in [0, 1]."""
+    masks: torch.Tensor
+    """uint8 (B, M, M) class indices; wholly :data:`~lgc.data.labels.IGNORE` where not annotated."""
+    attributes: torch.Tensor
+    """int8 (B, 40): 0, 1, or -1 where unknown."""
+    pose: torch.Tensor
+    """float32 (B, 3): yaw, pitch, roll in degrees, NaN where unknown."""
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``; copies from pinned memory overlap with computation."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory."""
+        return replace(self, **{name: value.pin_memory() for name, value in vars(self).items()})
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Order:
+    """An endless, seeded order over pools of rows.
+
+    Each pool is shuffled anew in each of its epochs; samples are drawn from the pools in a fixed
+    interleaving by ``shares``. One pool with every row is plain shuffling; a second pool with the
+    annotated rows makes sure that each batch has some of them.
+    """
+
+    def __init__(self, pools: Sequence[torch.Tensor], shares: Sequence[float], seed: int) -> None:
+        """Take ``pools`` of int64 row numbers and their ``shares``, which are normalised to sum to 1."""
+        if not pools or any(len(pool) == 0 for pool in pools):
+            raise DataError("no pictures to train on")
+        self._pools = [pool.numpy() for pool in pools]
+        self._edges = np.cumsum(np.asarray(shares, np.float64) / sum(shares))[:-1]
+        self._seed = seed
+        self._shuffled = lru_cache(maxsize=2 * len(pools))(self._shuffle)
+
+    def rows(self, positions: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) for sample positions (B,), both int64."""
+        # Golden-ratio stepping spreads the pools evenly over any stretch of positions.
+        fractions = (positions * 0.6180339887498949) % 1.0
+        pool_of = np.searchsorted(self._edges, fractions, side="right")
+        out = np.empty_like(positions)
+        for number, pool in enumerate(self._pools):
+            mine = pool_of == number
+            # Within a pool positions stay distinct inside an epoch of the whole stream, which is enough:
+            # every epoch of len(pool) / share positions visits each row about once.
+            place = positions[mine]
+            epochs, offsets = np.divmod(place, len(pool))
+            for epoch in np.unique(epochs):
+                chosen = epochs == epoch
+                out[np.flatnonzero(mine)[chosen]] = self._shuffled(number, int(epoch))[offsets[chosen]]
+        return out
+
+    def _shuffle(self, pool: int, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self._seed, pool, epoch]).permutation(self._pools[pool])
+
+
+def training_order(split: Split, seed: int, annotated_share: float = 0.0) -> Order:
+    """Order over a training split; ``annotated_share`` of the samples come from pictures with masks.
+
+    Pictures with masks are also part of the rest, so a share of 0 is plain shuffling. Without any masks
+    in the split the share has no effect.
+    """
+    everything = torch.arange(len(split))
+    annotated = everything[split.has_mask]
+    if annotated_share <= 0 or len(annotated) == 0:
+        return Order([everything], [1.0], seed)
+    return Order([everything, annotated], [1 - annotated_share, annotated_share], seed)
+
+
+class TrainingLoader:
+    """Endless training batches from a sample position on, for one of ``world_size`` workers."""
+
+    def __init__(
+        self,
+        split: Split,
+        order: Order,
+        *,
+        batch_size: int,
+        augment: Augment,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        pin_memory: bool = False,
+    ) -> None:
+        """``batch_size`` is the global one: each worker gets every ``world_size``-th sample of it."""
+        if batch_size % world_size:
+            raise DataError(f"a batch of {batch_size} cannot be shared by {world_size} workers; choose a multiple")
+        self._split, self._order, self._augment, self._seed = split, order, augment, seed
+        self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
+        self._pin = pin_memory
+
+    def batch_at(self, position: int) -> Batch:
+        """This worker's part of the batch whose first sample is number ``position`` of the run."""
+        positions = np.arange(position + self._rank, position + self._batch_size, self._world_size)
+        rows = torch.from_numpy(self._order.rows(positions))
+        batch = self._augment(read_batch(self._split, rows), positions, self._seed)
+        return batch.pin_memory() if self._pin else batch
+
+    def batches(self, position: int) -> Iterator[Batch]:
+        """Batches from sample ``position`` on, each made in a thread while the last one is in use."""
+
+        def produce() -> Iterator[Batch]:
+            at = position
+            while True:
+                yield self.batch_at(at)
+                at += self._batch_size
+
+        return prefetch(produce, depth=2)
+
+
+def read_batch(split: Split, rows: torch.Tensor) -> Batch:
+    """Gather the pictures ``rows`` (B,) of a split with all their annotations."""
+    return Batch(
+        x=images.to_float(split.images(rows)),
+        masks=split.masks(rows, absent=IGNORE),
+        attributes=split.attributes(rows),
+        pose=split.pose(rows),
+    )
+
+
+def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+    """Every picture of a split once, in stored order, for validation and evaluation."""
+    count = min(len(split), limit) if limit else len(split)
+    for start in range(0, count, batch_size):
+        yield read_batch(split, torch.arange(start, min(start + batch_size, count)))
+
+
+def prefetch(produce: Callable[[], Iterator[Batch]], depth: int) -> Iterator[Batch]:
+    """Run an iterator in a thread, at most ``depth`` items ahead; its exceptions surface here.
+
+    A thread is enough: gathering and converting tensors releases the interpreter lock.
+    """
+    ready: queue.Queue[Any] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(item: Any) -> None:
+        while not stop.is_set():
+            try:
+                return ready.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in produce():
+                put(item)
+                if stop.is_set():
+                    return
+            put(StopIteration())
+        except Exception as error:
+            put(error)
+
+    thread = threading.Thread(target=work, name="lgc-loader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, StopIteration):
+                return
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join(timeout=5)

@@ -1,0 +1,187 @@
+"""Turns a data set in its official layout into shards (:mod:`lgc.data.shards`)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from lgc import images
+from lgc.data.celebamask_hq import SPLITS, Sample, read_mask, scan
+from lgc.data.labels import ATTRIBUTES, CLASSES
+from lgc.data.shards import Manifest, ShardInfo, SplitInfo
+from lgc.errors import DataError, ImageError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One picture ready for a shard."""
+
+    key: str
+    image: np.ndarray
+    mask: np.ndarray | None
+    attributes: np.ndarray
+    pose: np.ndarray
+    source_bytes: int
+
+
+def prepare(
+    source: Path | str,
+    out: Path | str,
+    *,
+    name: str,
+    licence: str,
+    image_size: int,
+    mask_size: int,
+    split_rule: Literal["official", "hash"] = "official",
+    limit: int | None = None,
+    shard_size: int = 1024,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Write shards and manifest for the data set at ``source`` into the folder ``out``.
+
+    Args:
+        source: a folder in the official CelebAMask-HQ layout.
+        out: replaced as a whole at the end; an interruption leaves the earlier content as it was.
+        name: of the data set, for the manifest.
+        licence: of the data set, for the manifest.
+        image_size: side of the stored pictures, in pixels.
+        mask_size: side of the stored label maps, in pixels.
+        split_rule: see :func:`lgc.data.celebamask_hq.scan`.
+        limit: at most so many pictures a split, annotated ones first (for trials).
+        shard_size: pictures a shard.
+        workers: processes that decode pictures.
+        progress: called with (pictures done, pictures in all).
+
+    Raises:
+        DataError: nothing usable at ``source``, or a split stays empty.
+    """
+    listing = scan(source, split_rule)
+    chosen = {split: _limited(listing.of(split), limit) for split in SPLITS}
+    if empty := [split for split in SPLITS if not chosen[split]]:
+        raise DataError(f"{source}: no pictures for {', '.join(empty)}; every split needs some")
+    out = Path(out)
+    partial_out = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    partial_out.mkdir(parents=True)
+    try:
+        total, done, left_out = sum(map(len, chosen.values())), 0, 0
+        splits = {}
+        load = partial(load_row, image_size=image_size, mask_size=mask_size)
+        for split, samples in chosen.items():
+            shards: list[ShardInfo] = []
+            counts = np.zeros(4, np.int64)
+            rows = _map(load, samples, workers)
+            while batch := list(islice(rows, shard_size)):
+                usable = [row for row in batch if row is not None]
+                left_out += len(batch) - len(usable)
+                done += len(batch)
+                if usable:
+                    shards.append(_write_shard(partial_out, f"{split}-{len(shards):05d}.safetensors", usable))
+                    counts += _annotated(usable)
+                if progress:
+                    progress(done, total)
+            splits[split] = SplitInfo(*map(int, counts), shards=tuple(shards))
+        manifest = Manifest(
+            name=name,
+            licence=licence,
+            split_rule=split_rule,
+            image_size=image_size,
+            mask_size=mask_size,
+            classes=CLASSES,
+            attributes=ATTRIBUTES,
+            left_out=left_out,
+            splits=splits,
+        )
+        manifest.write(partial_out)
+        shutil.rmtree(out, ignore_errors=True)
+        partial_out.replace(out)
+        return manifest
+    finally:
+        shutil.rmtree(partial_out, ignore_errors=True)
+
+
+def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
+    """Read and resample one picture and its annotations; None when the picture is unreadable.
+
+    An unreadable mask counts as no mask.
+    """
+    try:
+        image = images.resize(images.read(sample.image), image_size)
+    except ImageError:
+        return None
+    try:
+        mask = read_mask(sample)
+    except DataError:
+        mask = None
+    return Row(
+        key=sample.key,
+        image=image,
+        mask=None if mask is None else images.resize_mask(mask, mask_size, len(CLASSES)),
+        attributes=np.full(len(ATTRIBUTES), -1, np.int8)
+        if sample.attributes is None
+        else np.array(sample.attributes, np.int8),
+        pose=np.full(3, np.nan, np.float32) if sample.pose is None else np.array(sample.pose, np.float32),
+        source_bytes=sample.image.stat().st_size,
+    )
+
+
+def _limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    return sorted(samples, key=lambda sample: not sample.parts)[:limit] if limit else samples
+
+
+def _map(
+    load: Callable[[Sample], Row | None], samples: Iterable[Sample], workers: int
+) -> Iterator[Row | None]:
+    if workers <= 1:
+        yield from map(load, samples)
+        return
+    # spawn: a fork of a process that runs torch threads can hang
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        try:
+            yield from pool.map(load, samples, chunksize=32)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:
+    masks = [row.mask for row in rows if row.mask is not None]
+    numbers = np.cumsum([row.mask is not None for row in rows]) - 1
+    tensors = {
+        "images": np.stack([row.image for row in rows]),
+        "mask_rows": np.array(
+            [number if row.mask is not None else -1 for row, number in zip(rows, numbers, strict=True)], np.int32
+        ),
+        "attributes": np.stack([row.attributes for row in rows]),
+        "pose": np.stack([row.pose for row in rows]),
+        "source_bytes": np.array([row.source_bytes for row in rows], np.int64),
+    }
+    if masks:
+        tensors["masks"] = np.stack(masks)
+    save_file(tensors, folder / file, metadata={"keys": "\n".join(row.key for row in rows)})
+    with (folder / file).open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return ShardInfo(file=file, count=len(rows), bytes=(folder / file).stat().st_size, sha256=digest)
+
+
+def _annotated(rows: Sequence[Row]) -> np.ndarray:
+    """Counts of (pictures, masks, attributes, pose)."""
+    return np.array(
+        [
+            len(rows),
+            sum(row.mask is not None for row in rows),
+            sum(bool((row.attributes >= 0).any()) for row in rows),
+            sum(bool(np.isfinite(row.pose).all()) for row in rows),
+        ]
+    )

@@ -1,0 +1,187 @@
+"""Shards: the form in which pictures wait for training. No picture is decoded after this point.
+
+A shard is one safetensors file, so it is read through a memory map and streams from any object store:
+
+===============  ==================  =========================================================
+tensor           shape, type         content
+===============  ==================  =========================================================
+``images``       (N, S, S, 3) uint8  RGB
+``masks``        (K, M, M) uint8     class indices of the K annotated pictures
+``mask_rows``    (N,) int32          row in ``masks``, -1 where a picture has none
+``attributes``   (N, 40) int8        0 or 1; -1 where unknown
+``pose``         (N, 3) float32      yaw, pitch, roll in degrees; NaN where unknown
+``source_bytes`` (N,) int64          size of the source file
+===============  ==================  =========================================================
+
+Beside the shards lies ``manifest.json`` (:class:`Manifest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from lgc.data.celebamask_hq import SPLITS
+from lgc.errors import DataError
+
+MANIFEST: Final = "manifest.json"
+FORMAT_VERSION: Final = 1
+
+
+@dataclass(frozen=True)
+class ShardInfo:
+    """One shard file and how to tell that it is whole."""
+
+    file: str
+    count: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """What a split holds: pictures, and how many of them carry each annotation."""
+
+    images: int
+    masks: int
+    attributes: int
+    pose: int
+    shards: tuple[ShardInfo, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Provenance and content of a prepared data set."""
+
+    name: str
+    licence: str
+    split_rule: str
+    """``official`` (identity-disjoint) or ``hash``."""
+    image_size: int
+    mask_size: int
+    classes: tuple[str, ...]
+    attributes: tuple[str, ...]
+    left_out: int
+    """Pictures that could not be read."""
+    splits: Mapping[str, SplitInfo]
+    version: int = FORMAT_VERSION
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of a SHA-256 over every shard's SHA-256, the sizes and the names."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def annotations(self) -> tuple[str, ...]:
+        """Which of ``masks``, ``attributes``, ``pose`` the training split has at all."""
+        train = self.splits["train"]
+        return tuple(kind for kind in ("masks", "attributes", "pose") if getattr(train, kind))
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json`` into ``folder``."""
+        text = json.dumps({**asdict(self), "hash": self.hash}, indent=2)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path | str) -> Manifest:
+    """Read the manifest of a prepared data set; :class:`DataError` when absent or unusable."""
+    path = Path(folder) / MANIFEST
+    try:
+        raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        raw.pop("hash", None)
+        if raw["version"] != FORMAT_VERSION:
+            raise DataError(f"{path}: shard format {raw['version']}, this lgc reads {FORMAT_VERSION}; prepare again")
+        raw["splits"] = {
+            name: SplitInfo(**{**split, "shards": tuple(ShardInfo(**shard) for shard in split["shards"])})
+            for name, split in raw["splits"].items()
+        }
+        raw["classes"], raw["attributes"] = tuple(raw["classes"]), tuple(raw["attributes"])
+        return Manifest(**raw)
+    except FileNotFoundError:
+        raise DataError(f"{path}: missing; run the prepare stage first") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a usable manifest ({error}); run the prepare stage again") from error
+
+
+class Split:
+    """All shards of one split behind one index; rows are gathered straight from the memory maps."""
+
+    def __init__(self, folder: Path | str, name: str) -> None:
+        """Open the split ``name`` (train, val or test) of the prepared data set at ``folder``."""
+        if name not in SPLITS:
+            raise DataError(f"no split {name!r}; there are {', '.join(SPLITS)}")
+        self.manifest = read_manifest(folder)
+        info = self.manifest.splits[name]
+        self.name = name
+        self._shards = [_open_shard(Path(folder) / shard.file, shard) for shard in info.shards]
+        counts = [len(shard["images"]) for shard in self._shards]
+        self._shard_of = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.long))
+        starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
+        self._row_of = torch.arange(sum(counts)) - starts[self._shard_of] if counts else torch.empty(0, dtype=torch.long)
+
+    def __len__(self) -> int:
+        return len(self._shard_of)
+
+    def column(self, name: str) -> torch.Tensor:
+        """One small column (anything but ``images`` and ``masks``) for the whole split."""
+        return torch.cat([shard[name] for shard in self._shards]) if self._shards else torch.empty(0)
+
+    @property
+    def has_mask(self) -> torch.Tensor:
+        """bool (N,): which pictures carry a parsing annotation."""
+        return self.column("mask_rows") >= 0
+
+    def images(self, rows: torch.Tensor) -> torch.Tensor:
+        """uint8 (B, S, S, 3) for int64 ``rows`` (B,)."""
+        size = self.manifest.image_size
+        return self._gather("images", rows, torch.empty((len(rows), size, size, 3), dtype=torch.uint8))
+
+    def masks(self, rows: torch.Tensor, absent: int) -> torch.Tensor:
+        """uint8 (B, M, M) for ``rows``; pictures without annotation are filled with ``absent``."""
+        size = self.manifest.mask_size
+        out = torch.full((len(rows), size, size), absent, dtype=torch.uint8)
+        for shard, places, inner in self._by_shard(rows):
+            mask_rows = shard["mask_rows"][inner].long()
+            known = mask_rows >= 0
+            out[places[known]] = shard["masks"][mask_rows[known]]
+        return out
+
+    def attributes(self, rows: torch.Tensor) -> torch.Tensor:
+        """int8 (B, 40); -1 where unknown."""
+        return self._gather("attributes", rows, torch.empty((len(rows), 40), dtype=torch.int8))
+
+    def pose(self, rows: torch.Tensor) -> torch.Tensor:
+        """float32 (B, 3) in degrees; NaN where unknown."""
+        return self._gather("pose", rows, torch.empty((len(rows), 3)))
+
+    def _gather(self, name: str, rows: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        for shard, places, inner in self._by_shard(rows):
+            out[places] = shard[name][inner]
+        return out
+
+    def _by_shard(
+        self, rows: torch.Tensor
+    ) -> Sequence[tuple[Mapping[str, torch.Tensor], torch.Tensor, torch.Tensor]]:
+        shard_of, inner = self._shard_of[rows], self._row_of[rows]
+        groups = []
+        for number in shard_of.unique().tolist():
+            places = (shard_of == number).nonzero()[:, 0]
+            groups.append((self._shards[number], places, inner[places]))
+        return groups
+
+
+def _open_shard(path: Path, info: ShardInfo) -> Mapping[str, torch.Tensor]:
+    try:
+        if path.stat().st_size != info.bytes:
+            raise DataError(f"{path}: {path.stat().st_size} bytes, the manifest says {info.bytes}; prepare again")
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: unreadable shard ({error}); run the prepare stage again") from error

@@ -1,0 +1,94 @@
+"""Symbols <-> bytes: asymmetric numeral systems through ``constriction``, which checks its bounds.
+
+One layer of a file is one stack of symbols. The checksum of the layer is not appended to the code but lies
+at the bottom of the stack, as the coder's initial state: a 32-bit state is where the coder is efficient
+anyway (one that starts empty wastes about 23 bits), and a decoder that diverged finds something else there.
+
+The byte string is the coder's 32-bit words, little-endian, without trailing zero bytes; so it never ends in
+a zero byte, and there is exactly one byte string for one sequence of symbols.
+
+Algorithm: Duda et al., PCS 2015; 64-bit state, 32-bit words, 24-bit frequencies. ``docs/bitstream.md``
+describes it fully, and a test keeps a second implementation of that text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import constriction
+import numpy as np
+
+from lgc.entropy.tables import TableSet
+from lgc.errors import BitstreamError
+
+_EMPTY_CHECK = 0xFFFFFFFF
+"""Stands for a checksum of zero, which cannot lie at the bottom of a stack."""
+
+
+class SymbolCoder:
+    """Codes symbols under one :class:`~lgc.entropy.tables.TableSet`."""
+
+    def __init__(self, tables: TableSet) -> None:
+        """Build the coder's models; the order of tables is the order of ``tables``."""
+        self.tables = tables
+        # constriction gives each symbol one unit and shares the rest by the given weights, so weights of
+        # frequency - 1 reproduce our integer tables exactly (tested against a reference coder).
+        self._models = [
+            constriction.stream.model.Categorical(
+                (tables.row(table).astype(np.float64) - 1.0), perfect=False
+            )
+            for table in range(len(tables))
+        ]
+
+    def groups(self, index: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """(table, places) in coding order: tables ascending, places ascending within a table."""
+        order = np.argsort(index, kind="stable")
+        edges = np.flatnonzero(np.diff(index[order])) + 1
+        for places in np.split(order, edges) if len(order) else []:
+            yield int(index[places[0]]), places
+
+    def push(
+        self, stack: constriction.stream.stack.AnsCoder, symbols: np.ndarray, index: np.ndarray
+    ) -> None:
+        """Put a group of symbols (N,) with their tables (N,) on the stack."""
+        for table, places in reversed(list(self.groups(index))):
+            shifted = symbols[places] + self.tables.radius[table]
+            stack.encode_reverse(shifted.astype(np.int32), self._models[table])
+
+    def pop(self, stack: constriction.stream.stack.AnsCoder, index: np.ndarray) -> np.ndarray:
+        """Take the symbols (N,) int32 for ``index`` (N,) off the stack."""
+        symbols = np.empty(len(index), np.int32)
+        for table, places in self.groups(index):
+            symbols[places] = stack.decode(self._models[table], len(places)) - self.tables.radius[table]
+        return symbols
+
+
+def clip_symbols(symbols: np.ndarray, index: np.ndarray, tables: TableSet) -> np.ndarray:
+    """Limit int symbols to what their tables can express."""
+    radius = tables.radius[index]
+    return np.clip(symbols, -radius, radius).astype(np.int32)
+
+
+def new_stack(check: int) -> constriction.stream.stack.AnsCoder:
+    """An encoder's stack with the 32-bit ``check`` at its bottom."""
+    return constriction.stream.stack.AnsCoder(np.array([check or _EMPTY_CHECK], np.uint32))
+
+
+def stack_to_bytes(stack: constriction.stream.stack.AnsCoder) -> bytes:
+    """The byte string of a finished encoder."""
+    return stack.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
+
+
+def stack_from_bytes(data: bytes, where: str) -> constriction.stream.stack.AnsCoder:
+    """A decoder's stack; :class:`BitstreamError` when no encoder can have written ``data``."""
+    if not data or data[-1] == 0:
+        raise BitstreamError(f"{where}: not a coded payload (empty, or ends in a zero byte)")
+    padded = data + b"\0" * (-len(data) % 4)
+    return constriction.stream.stack.AnsCoder(np.frombuffer(padded, "<u4").astype(np.uint32))
+
+
+def expect_check(stack: constriction.stream.stack.AnsCoder, check: int, where: str) -> None:
+    """Raise :class:`BitstreamError` unless nothing but ``check`` is left on the stack."""
+    left: Sequence[int] = stack.get_compressed().tolist()
+    if left != [check or _EMPTY_CHECK]:
+        raise BitstreamError(f"{where}: checksum mismatch, the file is damaged or was decoded differently")

@@ -1,0 +1,146 @@
+"""The one owner of pixel ranges: reading, writing, padding and cropping photographs.
+
+Pictures outside a network are uint8 RGB arrays (H, W, 3); inside they are float32 tensors (B, 3, H, W) in
+[0, 1]. Nothing else in lgc converts between the two.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from lgc.errors import ImageError
+
+MAX_SIDE: Final = 8192
+"""Largest width or height, in pixels, that lgc reads or declares in a file."""
+
+SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
+
+
+def read(source: Path | str | IO[bytes]) -> np.ndarray:
+    """Read a photograph as a person sees it: uint8 RGB (H, W, 3).
+
+    EXIF rotation is applied, transparency is laid over white, 16-bit is scaled to 8, palette, grey and
+    CMYK become RGB. Raises :class:`ImageError` for anything that is no picture or is larger than
+    8192 x 8192.
+    """
+    name = getattr(source, "name", source) if not isinstance(source, Path | str) else source
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(source) as picture:
+                check_size(*picture.size, where=str(name))
+                return from_pil(picture)
+    except FileNotFoundError:
+        raise ImageError(f"{name}: no such file") from None
+    except IsADirectoryError:
+        raise ImageError(f"{name}: is a folder, not a picture") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "cannot identify" in reason:
+            reason = "not a picture Pillow can read"
+        raise ImageError(f"{name}: cannot be read as a photograph ({reason})") from error
+
+
+def from_pil(picture: Image.Image) -> np.ndarray:
+    """Bring a Pillow picture of any mode to uint8 RGB (H, W, 3), as :func:`read` does."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, np.float64)
+        if picture.mode.startswith("I"):
+            values = values / 257.0  # 16-bit greyscale: 65535 / 255
+        return np.repeat(np.clip(values + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return np.array(picture.convert("RGB"))
+
+
+def check_size(width: int, height: int, where: str = "picture") -> None:
+    """Raise :class:`ImageError` unless 1 <= width, height <= 8192."""
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise ImageError(f"{where}: {width} x {height} pixels; lgc takes 1 x 1 to {MAX_SIDE} x {MAX_SIDE}")
+
+
+def write(path: Path | str, pixels: np.ndarray) -> None:
+    """Write uint8 (H, W, 3) or (H, W) to ``path``; the suffix names the format.
+
+    The file appears whole or not at all.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind is None:
+        raise ImageError(f"{path}: unknown picture format {path.suffix or '(no suffix)'}; use .png")
+    options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {}
+    try:
+        Image.fromarray(pixels).save(partial, format=kind, **options)
+        partial.replace(path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def to_float(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, H, W) in [0, 1], channels-last in memory."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+
+
+def to_uint8(x: torch.Tensor) -> torch.Tensor:
+    """float (B, 3, H, W), clipped to [0, 1] -> uint8 (B, H, W, 3), rounded to nearest."""
+    return x.detach().float().clamp(0, 1).mul(255).add_(0.5).floor_().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def round_to_uint8_levels(x: torch.Tensor) -> torch.Tensor:
+    """Snap a reconstruction to the 256 levels a written file can hold; range and shape unchanged."""
+    return x.float().clamp(0, 1).mul(255).add(0.5).floor().div(255)
+
+
+def pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    """Extend (B, C, H, W) to the right and below, repeating the border, to multiples of ``multiple``."""
+    height, width = x.shape[-2:]
+    extra = (0, -width % multiple, 0, -height % multiple)
+    return torch.nn.functional.pad(x, extra, mode="replicate") if any(extra) else x
+
+
+def crop(x: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Undo :func:`pad`: the top-left ``height`` x ``width`` of (B, C, H, W)."""
+    return x[..., :height, :width]
+
+
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Centre-crop uint8 (H, W, 3) to a square and resample it to ``size`` x ``size`` by area.
+
+    Area (box) averaging when shrinking, bicubic when enlarging.
+    """
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Image.fromarray(pixels[top : top + side, left : left + side])
+    if side == size:
+        return np.array(square)
+    kind = Image.Resampling.BOX if size < side else Image.Resampling.BICUBIC
+    return np.array(square.resize((size, size), kind, reducing_gap=None))
+
+
+def resize_mask(mask: np.ndarray, size: int, classes: int) -> np.ndarray:
+    """Centre-crop a label map (H, W) to a square and resample it to ``size`` by majority of area."""
+    height, width = mask.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = mask[top : top + side, left : left + side]
+    if side == size:
+        return square.copy()
+    if size > side or side % size:
+        return np.array(Image.fromarray(square).resize((size, size), Image.Resampling.NEAREST))
+    step = side // size
+    blocks = square.reshape(size, step, size, step)
+    votes = np.stack([(blocks == label).sum(axis=(1, 3)) for label in range(classes)])
+    return votes.argmax(axis=0).astype(np.uint8)

@@ -1,0 +1,55 @@
+"""Rate terms, and the controller that holds a rate at its target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+
+
+def bits_per_pixel(likelihoods: Mapping[str, torch.Tensor], layer: str, pixels: int) -> torch.Tensor:
+    """Mean estimated rate of ``layer`` in bits per pixel of the picture; a scalar with gradient.
+
+    Args:
+        likelihoods: ``<layer>.<part>`` -> (B, C, h, w).
+        layer: ``semantic`` or ``reconstruction``.
+        pixels: H * W of one picture.
+    """
+    parts = [value for name, value in likelihoods.items() if name.startswith(f"{layer}.")]
+    bits = torch.stack([-torch.log2(part).sum() for part in parts]).sum()
+    return bits / (len(parts[0]) * pixels)
+
+
+class RateController:
+    """Multiplies a rate weight so that the measured rate settles at a target.
+
+    A slow integral controller on log-rates: the multiplier moves by ``gain * log(rate / target)`` a step. It
+    adapts a constrained-optimisation view of the Lagrangian (van Rozendaal et al., "Lossy compression with
+    distortion constrained optimization", CVPRW 2020, arXiv 2005.04064) to a rate constraint.
+    """
+
+    def __init__(self, target_bpp: float | None, gain: float = 0.02, limit: float = 64.0) -> None:
+        """Without ``target_bpp`` the multiplier stays 1. It stays within 1 / ``limit`` to ``limit``."""
+        self.target_bpp = target_bpp
+        self._gain, self._limit = gain, math.log(limit)
+        self._log = 0.0
+
+    @property
+    def multiplier(self) -> float:
+        """Factor on the rate weight."""
+        return math.exp(self._log)
+
+    def update(self, bpp: float) -> None:
+        """Take the rate of one more step."""
+        if self.target_bpp and bpp > 0:
+            error = max(-1.0, min(1.0, math.log(bpp / self.target_bpp)))
+            self._log = max(-self._limit, min(self._limit, self._log + self._gain * error))
+
+    def state_dict(self) -> dict[str, float]:
+        """For a checkpoint."""
+        return {"log": self._log}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Undo :meth:`state_dict`."""
+        self._log = state["log"]

@@ -1,0 +1,104 @@
+"""Machines' view: masks, attributes and pose from latents, or from pixels for the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+
+from lgc.data.labels import ATTRIBUTES, CLASSES, POSE
+from lgc.models.blocks import Upsample, activate, conv, res_blocks
+from lgc.models.transforms import PixelEncoder, Widths
+
+HEADS: Final = ("parsing", "attributes", "pose")
+POSE_UNIT: Final = 10.0
+"""Degrees for which the pose head's raw output is 1."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the heads say; a head that the model lacks is None."""
+
+    parsing: torch.Tensor | None = None
+    """Logits (B, 19, 8 h, 8 w) for features (B, C, h, w): half the picture's side."""
+    attributes: torch.Tensor | None = None
+    """Logits (B, 40)."""
+    pose: torch.Tensor | None = None
+    """(B, 3) yaw, pitch, roll in degrees."""
+
+    def detach(self) -> Predictions:
+        """Without gradients, in float32."""
+        values = {name: None if v is None else v.detach().float() for name, v in vars(self).items()}
+        return Predictions(**values)
+
+
+class ParsingHead(nn.Module):
+    """Features at 1/16 of the picture -> class logits at 1/2."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = channels // 2
+        self.body = nn.Sequential(
+            Upsample(channels, middle), res_blocks(middle, 1), nn.LeakyReLU(0.1),
+            Upsample(middle, middle), res_blocks(middle, 1), nn.LeakyReLU(0.1),
+            Upsample(middle, len(CLASSES)),
+        )  # fmt: skip
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) -> (B, 19, 8 h, 8 w)."""
+        return self.body(features)
+
+
+class PooledHead(nn.Module):
+    """Features -> one vector, from their mean and maximum over places."""
+
+    def __init__(self, channels: int, outputs: int, gain: float = 1.0) -> None:
+        super().__init__()
+        self.gain = gain
+        self.body = nn.Sequential(nn.Linear(2 * channels, channels), nn.LeakyReLU(0.1), nn.Linear(channels, outputs))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) -> (B, outputs)."""
+        pooled = torch.cat([features.mean(dim=(2, 3)), features.amax(dim=(2, 3))], dim=1)
+        return self.body(pooled) * self.gain
+
+
+class MultiTaskAnalyzer(nn.Module):
+    """A trunk on features at 1/16 of the picture, and a head for each task there is."""
+
+    def __init__(self, in_channels: int, channels: int, depth: int, heads: tuple[str, ...] = HEADS) -> None:
+        super().__init__()
+        if unknown := set(heads) - set(HEADS):
+            raise ValueError(f"unknown heads {sorted(unknown)}; there are {', '.join(HEADS)}")
+        self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, depth))
+        makers: Mapping[str, nn.Module] = {
+            "parsing": ParsingHead(channels),
+            "attributes": PooledHead(channels, len(ATTRIBUTES)),
+            "pose": PooledHead(channels, len(POSE), gain=POSE_UNIT),
+        }
+        self.heads = nn.ModuleDict({name: makers[name] for name in HEADS if name in heads})
+
+    def forward(self, latents: torch.Tensor) -> Predictions:
+        """(B, C, h, w) decoded latents or pixel features -> predictions."""
+        features = activate(self.trunk(latents))
+        return Predictions(**{name: head(features) for name, head in self.heads.items()})
+
+
+class RGBAnalyzer(nn.Module):
+    """The reference: the codec's own trunk on pixels, then the same analyzer."""
+
+    def __init__(self, widths: Widths, channels: int, depth: int, heads: tuple[str, ...] = HEADS) -> None:
+        super().__init__()
+        self.encoder = PixelEncoder(widths)
+        self.analyzer = MultiTaskAnalyzer(widths.channels[-1], channels, depth, heads)
+
+    def forward(self, x: torch.Tensor) -> Predictions:
+        """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> predictions."""
+        return self.analyzer(activate(self.encoder(x)))
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """Trunk features (B, C, H / 16, W / 16), for feature distances."""
+        return self.analyzer.trunk(activate(self.encoder(x)))

@@ -1,0 +1,62 @@
+"""Building blocks. Shapes: B batch, C channels, H x W pixels of the current resolution."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+SLOPE = 0.1
+
+
+def activate(x: torch.Tensor) -> torch.Tensor:
+    """Leaky ReLU; cheap on every device and without dead units."""
+    return functional.leaky_relu(x, SLOPE)
+
+
+def conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:
+    """A "same" convolution with He initialisation for :func:`activate`."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2)
+    nn.init.kaiming_normal_(layer.weight, SLOPE, nonlinearity="leaky_relu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class ResBlock(nn.Module):
+    """``x + conv(act(conv(act(x))))``, which starts as nearly the identity."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.second = conv(channels, channels)
+        with torch.no_grad():
+            self.second.weight.mul_(0.1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x + self.second(activate(self.first(activate(x))))
+
+
+class Upsample(nn.Module):
+    """Convolution and pixel shuffle to ``factor`` times the side.
+
+    The weights start so that the pixels of one block are equal (Aitken et al., arXiv 1707.02937); otherwise
+    sub-pixel upsampling begins with a checkerboard that training has to remove.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, factor: int = 2) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = conv(in_channels, out_channels * factor**2)
+        with torch.no_grad():
+            self.conv.weight.copy_(self.conv.weight[:: factor**2].repeat_interleave(factor**2, 0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) -> (B, D, factor * H, factor * W)."""
+        return functional.pixel_shuffle(self.conv(x), self.factor)
+
+
+def res_blocks(channels: int, depth: int) -> nn.Sequential:
+    """``depth`` residual blocks in a row."""
+    return nn.Sequential(*(ResBlock(channels) for _ in range(depth)))

@@ -1,0 +1,118 @@
+"""Analysis transform ``g_a`` (picture -> two latents) and synthesis transform ``g_s`` (latents -> picture).
+
+Both work at 1/4, 1/8 and 1/16 of the picture's side. Latents are at 1/16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lgc.models.blocks import Upsample, activate, conv, res_blocks
+from lgc.models.fusion import FusionBlock, FusionKind
+
+STRIDE: Final = 16
+"""Pixels of the picture along one side of a latent position."""
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channels at 1/4, 1/8 and 1/16, and residual blocks at each."""
+
+    channels: tuple[int, int, int]
+    depth: int
+
+
+class PixelEncoder(nn.Module):
+    """The trunk shared by ``g_a`` and the RGB reference analyzer: picture -> features at 1/16."""
+
+    def __init__(self, widths: Widths) -> None:
+        super().__init__()
+        quarter, eighth, sixteenth = widths.channels
+        self.body = nn.Sequential(
+            nn.PixelUnshuffle(4),
+            conv(3 * 4**2, quarter),
+            res_blocks(quarter, widths.depth),
+            conv(quarter, eighth, stride=2),
+            res_blocks(eighth, widths.depth),
+            conv(eighth, sixteenth, stride=2),
+            res_blocks(sixteenth, widths.depth),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> (B, C, H / 16, W / 16)."""
+        return self.body(x - 0.5)
+
+
+class AnalysisTransform(nn.Module):
+    """``g_a``: one trunk, then a branch for each latent."""
+
+    def __init__(self, widths: Widths, semantic_channels: int, reconstruction_channels: int) -> None:
+        super().__init__()
+        last = widths.channels[-1]
+        self.trunk = PixelEncoder(widths)
+        self.semantic = nn.Sequential(res_blocks(last, 1), conv(last, semantic_channels))
+        self.reconstruction = nn.Sequential(res_blocks(last, 1), conv(last, reconstruction_channels))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, 3, H, W) in [0, 1] -> ``y_s``, ``y_r``, each (B, C, H / 16, W / 16)."""
+        features = activate(self.trunk(x))
+        return self.semantic(features), self.reconstruction(features)
+
+
+class SynthesisTransform(nn.Module):
+    """``g_s``: content from ``y_r_hat``, style from ``y_s_hat`` through AdaIN in every block."""
+
+    def __init__(
+        self,
+        widths: Widths,
+        semantic_channels: int,
+        reconstruction_channels: int,
+        fusion: FusionKind,
+        style_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        quarter, eighth, sixteenth = widths.channels
+        half = max(quarter // 2, 12)
+        self.fusion: FusionKind = fusion
+        self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
+        self.content = conv(reconstruction_channels, sixteenth)
+
+        def blocks(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(FusionBlock(channels, style_channels, fusion) for _ in range(widths.depth))
+
+        self.blocks_16, self.blocks_8, self.blocks_4 = blocks(sixteenth), blocks(eighth), blocks(quarter)
+        self.to_eighth = Upsample(sixteenth, eighth)
+        self.to_quarter = Upsample(eighth, quarter)
+        self.to_half = Upsample(quarter, half)
+        self.blocks_2 = res_blocks(half, 1)
+        # the last convolution sees full resolution, so that it can smooth over sub-pixel blocks
+        self.to_full = Upsample(half, 12)
+        self.to_rgb = nn.Conv2d(12, 3, 3, padding=1)
+
+    def forward(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
+        """Latents (B, C, h, w) -> picture (B, 3, 16 h, 16 w), not clipped."""
+        return self.paint(self.style_of(y_s_hat), y_r_hat)
+
+    def style_of(self, y_s_hat: torch.Tensor) -> torch.Tensor:
+        """Style features: (B, S, h, w), or (B, S, 1, 1) with global fusion."""
+        style = activate(self.style(y_s_hat))
+        return functional.adaptive_avg_pool2d(style, 1) if self.fusion == "global" else style
+
+    def paint(self, style: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
+        """Picture from style features and content latents."""
+        h = self.content(y_r_hat)
+        for block in self.blocks_16:
+            h = block(h, style)
+        h = self.to_eighth(activate(h))
+        for block in self.blocks_8:
+            h = block(h, style)
+        h = self.to_quarter(activate(h))
+        for block in self.blocks_4:
+            h = block(h, style)
+        h = self.blocks_2(self.to_half(activate(h)))
+        return self.to_rgb(activate(self.to_full(activate(h)))) + 0.5

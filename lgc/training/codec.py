@@ -1,0 +1,58 @@
+"""The compressor with its densities: what is trained, and what becomes a model file."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from lgc.entropy.density import LayerDensity
+from lgc.entropy.exact import quantise
+from lgc.models.latents import LayerConfig, LayerOutput
+from lgc.models.layered import Architecture, LayeredCompressor, LayeredOutput
+
+
+class TrainableCodec(nn.Module):
+    """A :class:`LayeredCompressor` and the densities that its tables will be made of."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.compressor = LayeredCompressor(architecture)
+        self.semantic_density = LayerDensity(_factorised_channels(architecture.semantic))
+        self.reconstruction_density = LayerDensity(_factorised_channels(architecture.reconstruction))
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of the compressor."""
+        return self.compressor.architecture
+
+    def forward(self, x: torch.Tensor, base_count: int = 0) -> LayeredOutput:
+        """See :meth:`LayeredCompressor.forward`."""
+        return self.compressor(x, self.semantic_density, self.reconstruction_density, base_count)
+
+    def latents(self, x: torch.Tensor) -> tuple[LayerOutput, LayerOutput]:
+        """See :meth:`LayeredCompressor.latents`."""
+        return self.compressor.latents(x, self.semantic_density, self.reconstruction_density)
+
+    def aux_loss(self) -> torch.Tensor:
+        """Of both densities; trains quantiles only."""
+        return self.semantic_density.aux_loss() + self.reconstruction_density.aux_loss()
+
+    def quantise(self) -> None:
+        """Put the networks of entropy parameters on their fixed-point grid, as coding will."""
+        quantise(self.compressor)
+
+    def parameter_groups(self, lr: float, quantile_lr: float = 1e-3) -> list[dict]:
+        """Groups for an optimiser; quantiles learn at their own rate and are not clipped."""
+        quantiles = [p for name, p in self.named_parameters() if name.endswith(".quantiles")]
+        rest = [p for name, p in self.named_parameters() if not name.endswith(".quantiles")]
+        groups: list[dict] = [{"params": rest, "lr": lr, "clip": True}]
+        if quantiles:
+            groups.append({"params": quantiles, "lr": quantile_lr, "clip": False})
+        return groups
+
+
+def _factorised_channels(layer: LayerConfig) -> int:
+    """Channels of the part of a layer that nothing predicts."""
+    if layer.hyper_channels:
+        return layer.hyper_channels
+    return 0 if layer.context_channels else layer.channels

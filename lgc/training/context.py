@@ -1,0 +1,106 @@
+"""What a training loop must know about where it runs. Ray has its own form (:mod:`lgc.launch.ray_train`)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+
+class Bar(Protocol):
+    """A progress bar over samples; tqdm and Ray's own tqdm both fit."""
+
+    def update(self, n: int) -> object: ...  # noqa: D102
+    def set_description(self, desc: str) -> object: ...  # noqa: D102
+    def close(self) -> object: ...  # noqa: D102
+
+
+class Context(Protocol):
+    """One worker's view of its job."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
+        """Prepare a module for data-parallel training; its ``forward`` is then the only way to train it."""
+        ...
+
+    def latest_checkpoint(self) -> Path | None:
+        """Folder of the last checkpoint this job reported, on this machine."""
+        ...
+
+    def new_checkpoint(self, samples: int) -> Path:
+        """An empty folder to write a checkpoint into."""
+        ...
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> None:
+        """Hand over metrics and, on rank 0, a finished checkpoint folder; every worker calls it equally often."""
+        ...
+
+    def bar(self, total: int, done: int, name: str) -> Bar | None:
+        """A progress bar, on the worker that should show one."""
+        ...
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked to stop after this step."""
+        ...
+
+
+class LocalContext:
+    """One process, no engine: checkpoints are folders beneath ``folder``, the last two are kept."""
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, folder: Path | str, device: torch.device | str = "cpu", show_bar: bool = True) -> None:
+        self._folder = Path(folder)
+        self.device = torch.device(device)
+        self._show_bar = show_bar
+        self.stop = False
+
+    def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
+        """Nothing to wrap."""
+        return module
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest complete checkpoint."""
+        return max(self._checkpoints(), default=None)
+
+    def new_checkpoint(self, samples: int) -> Path:
+        """A folder that becomes a checkpoint in :meth:`report`."""
+        path = self._folder / f".partial-{os.getpid()}-{samples:012d}"
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        return path
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> None:
+        """Rename the folder into place, then drop what is older than the one before it."""
+        if checkpoint is None:
+            return
+        final = self._folder / f"checkpoint-{checkpoint.name.rsplit('-', 1)[1]}"
+        shutil.rmtree(final, ignore_errors=True)
+        checkpoint.replace(final)
+        for old in sorted(self._checkpoints())[:-2]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def bar(self, total: int, done: int, name: str) -> Bar | None:
+        """tqdm on standard error."""
+        if not self._show_bar:
+            return None
+        from tqdm import tqdm
+
+        options: dict[str, Any] = {"unit": "img", "smoothing": 0.1, "dynamic_ncols": True, "mininterval": 0.5}
+        return tqdm(total=total, initial=done, desc=name, **options)
+
+    def stop_requested(self) -> bool:
+        """Set by a signal handler, or by a test."""
+        return self.stop
+
+    def _checkpoints(self) -> list[Path]:
+        return list(self._folder.glob("checkpoint-*"))

@@ -1,0 +1,298 @@
+"""What each stage minimises: networks in, weighted named terms out.
+
+An objective is a module, so that data-parallel training wraps it whole and all gradients pass through one
+``forward``. What a later player of the same step needs (the discriminator sees the decoder's pictures) comes
+back as ``Outcome.shared``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import nn
+
+from lgc.data.loader import Batch
+from lgc.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
+from lgc.losses.distortion import mse255
+from lgc.losses.objective import WeightedTerms
+from lgc.losses.perceptual import PerceptualLoss
+from lgc.losses.rate import RateController, bits_per_pixel
+from lgc.losses.tasks import task_losses
+from lgc.models.analysis import MultiTaskAnalyzer, RGBAnalyzer
+from lgc.models.discriminator import PatchDiscriminator
+from lgc.models.latents import LayerOutput
+from lgc.models.layered import LayeredOutput
+from lgc.training.codec import TrainableCodec
+
+Layers = Literal["semantic", "both"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an objective says of one batch."""
+
+    total: torch.Tensor
+    """What to minimise; a scalar."""
+    terms: Mapping[str, torch.Tensor]
+    """Every term unweighted, without gradient; scalars."""
+    shared: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """For the players that come after in the same step, without gradient."""
+
+
+@dataclass(frozen=True)
+class TaskWeights:
+    """Weights of the task terms."""
+
+    parsing: float = 1.0
+    attributes: float = 1.0
+    pose: float = 1.0
+
+
+@dataclass(frozen=True)
+class CodecWeights:
+    """Weights of ``L = rate R + distortion D + perceptual LPIPS + adversarial G + tasks T``.
+
+    Rates are in bits per pixel and D is mean squared error on the 0-255 scale, so that ``distortion`` stands
+    where CompressAI has its lambda.
+    """
+
+    rate_semantic: float = 1.0
+    rate_reconstruction: float = 1.0
+    distortion: float = 0.002
+    perceptual: float = 0.0
+    adversarial: float = 0.0
+    base_distortion: float = 0.0
+    """Distortion of base-only pictures."""
+    base_perceptual: float = 0.0
+    """LPIPS of base-only pictures."""
+    base_adversarial: float = 0.0
+    """Adversarial term of base-only pictures."""
+    tasks: float = 0.0
+    """Factor on all task terms; joint fine-tuning only."""
+
+
+@dataclass(frozen=True)
+class CodecSchedule:
+    """When the parts of codec training begin, as shares of the stage, 0 to 1; 1 means never."""
+
+    perceptual_from: float = 0.0
+    adversarial_from: float = 1.0
+    quantise_from: float = 0.7
+    """From here on the networks of entropy parameters run on their fixed-point grid."""
+    base_share: float = 0.25
+    """Share of each batch that is also decoded base-only."""
+
+
+@dataclass
+class Controllers:
+    """Holds each layer's rate at its target; see :class:`RateController`."""
+
+    semantic: RateController = field(default_factory=lambda: RateController(None))
+    reconstruction: RateController = field(default_factory=lambda: RateController(None))
+
+    def state_dict(self) -> dict:
+        """For a checkpoint."""
+        return {name: controller.state_dict() for name, controller in vars(self).items()}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Undo :meth:`state_dict`."""
+        for name, controller in vars(self).items():
+            controller.load_state_dict(state[name])
+
+
+class CodecObjective(nn.Module):
+    """Rate, distortion, perception; with ``analyzers`` also the tasks (joint fine-tuning).
+
+    With ``coupled=False`` the analyzers see latents without gradient: the control in which codec and analysis
+    train on separately for the same steps.
+    """
+
+    skips_parameters = True
+    """A batch without an annotation leaves its head without gradient; data-parallel training must know."""
+
+    def __init__(
+        self,
+        codec: TrainableCodec,
+        weights: CodecWeights,
+        schedule: CodecSchedule,
+        controllers: Controllers,
+        perceptual: PerceptualLoss | None = None,
+        discriminator: PatchDiscriminator | None = None,
+        adversarial: AdversarialKind = "hinge",
+        analyzers: nn.ModuleDict | None = None,
+        task_weights: TaskWeights | None = None,
+        coupled: bool = True,
+    ) -> None:
+        super().__init__()
+        self.codec = codec
+        self.analyzers = analyzers
+        self.weights, self.schedule, self.controllers = weights, schedule, controllers
+        self._adversarial: AdversarialKind = adversarial
+        self._task_weights = task_weights or TaskWeights()
+        self._coupled = coupled
+        # in lists: these are not this objective's to train, save or average
+        self._perceptual = [perceptual]
+        self._discriminator = [discriminator]
+
+    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch, ``progress`` of the stage's way (0 to 1)."""
+        if progress >= self.schedule.quantise_from:
+            self.codec.quantise()
+        x, weights, terms = batch.x, self.weights, WeightedTerms()
+        left: Mapping[str, torch.Tensor] = {}
+        base_count = round(self.schedule.base_share * len(x)) if self._trains_base else 0
+        out: LayeredOutput = self.codec(x, base_count)
+        self._add_rates(terms, out, x.shape[-2] * x.shape[-1])
+        terms.add("distortion", mse255(out.x_hat, x), weights.distortion)
+        if out.x_base is not None:
+            terms.add("base.distortion", mse255(out.x_base, x[:base_count]), weights.base_distortion)
+        if progress >= self.schedule.perceptual_from:
+            self._add_perceptual(terms, out, x)
+        if progress >= self.schedule.adversarial_from:
+            left = self._add_adversarial(terms, out, x)
+        if self.analyzers is not None:
+            self._add_tasks(terms, out, batch)
+        terms.add("aux", self.codec.aux_loss(), 1.0)
+        return Outcome(terms.total, terms.values, left)
+
+    @property
+    def _trains_base(self) -> bool:
+        weights = self.weights
+        return bool(weights.base_distortion or weights.base_perceptual or weights.base_adversarial)
+
+    def _add_rates(self, terms: WeightedTerms, out: LayeredOutput, pixels: int) -> None:
+        for layer, weight in (
+            ("semantic", self.weights.rate_semantic),
+            ("reconstruction", self.weights.rate_reconstruction),
+        ):
+            controller: RateController = getattr(self.controllers, layer)
+            output = getattr(out, layer)
+            rate = bits_per_pixel(out.likelihoods, layer, pixels)
+            terms.add(f"rate.{layer}", rate, weight * controller.multiplier)
+            coded = output.coded_bits.mean() / pixels
+            terms.add(f"coded_bpp.{layer}", coded, 0.0)
+            if self.training and controller.target_bpp:
+                controller.update(float(coded))
+
+    def _add_perceptual(self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor) -> None:
+        perceptual = self._perceptual[0]
+        if perceptual is None:
+            return
+        if self.weights.perceptual:
+            terms.add("perceptual", perceptual(out.x_hat, x), self.weights.perceptual)
+        if out.x_base is not None and self.weights.base_perceptual:
+            terms.add(
+                "base.perceptual", perceptual(out.x_base, x[: len(out.x_base)]), self.weights.base_perceptual
+            )
+
+    def _add_adversarial(
+        self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor
+    ) -> Mapping[str, torch.Tensor]:
+        discriminator = self._discriminator[0]
+        if discriminator is None or not self.weights.adversarial:
+            return {}
+        latents = torch.cat([out.semantic.y_hat, out.reconstruction.y_hat], dim=1).detach()
+        discriminator.requires_grad_(False)
+        fake = discriminator(out.x_hat, latents)
+        discriminator.requires_grad_(True)
+        terms.add("adversarial", generator_loss(fake, self._adversarial), self.weights.adversarial)
+        return {"x": x, "x_hat": out.x_hat.detach(), "latents": latents}
+
+    def _add_tasks(self, terms: WeightedTerms, out: LayeredOutput, batch: Batch) -> None:
+        assert self.analyzers is not None
+        for name, analyzer in self.analyzers.items():
+            latents = analyzer_input(name, out.semantic, out.reconstruction)
+            values = task_losses(
+                analyzer(latents if self._coupled else latents.detach()),
+                batch.masks,
+                batch.attributes,
+                batch.pose,
+            )
+            factor = self.weights.tasks if self._coupled else 1.0
+            weights = {task: factor * weight for task, weight in vars(self._task_weights).items()}
+            terms.add_all(f"tasks.{name}", values, weights)
+
+
+class DiscriminatorObjective(nn.Module):
+    """The critic's side; plays only in steps where the decoder left its pictures in ``shared``."""
+
+    skips_parameters = False
+
+    def __init__(self, discriminator: PatchDiscriminator, kind: AdversarialKind) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self._kind: AdversarialKind = kind
+
+    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch."""
+        # one call for both halves keeps the power iteration of spectral norm the same for both
+        both = self.discriminator(
+            torch.cat([shared["x"], shared["x_hat"].to(shared["x"].dtype)]),
+            shared["latents"].repeat(2, 1, 1, 1),
+        )
+        real, fake = both.chunk(2)
+        terms = WeightedTerms()
+        terms.add("discriminator", discriminator_loss(real, fake, self._kind), 1.0)
+        terms.add("discriminator.real", real.float().mean(), 0.0)
+        terms.add("discriminator.fake", fake.float().mean(), 0.0)
+        return Outcome(terms.total, terms.values)
+
+
+class AnalysisObjective(nn.Module):
+    """Analyzers on the latents of a frozen codec."""
+
+    skips_parameters = True
+
+    def __init__(self, codec: TrainableCodec, analyzers: nn.ModuleDict, task_weights: TaskWeights) -> None:
+        super().__init__()
+        self.analyzers = analyzers
+        self._task_weights = task_weights
+        self._codec = [codec.eval().requires_grad_(False)]
+
+    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch."""
+        with torch.no_grad():
+            layers = self._codec[0].latents(batch.x)
+        terms = WeightedTerms()
+        for name, analyzer in self.analyzers.items():
+            values = task_losses(analyzer(analyzer_input(name, *layers)), batch.masks, batch.attributes, batch.pose)
+            terms.add_all(f"tasks.{name}", values, vars(self._task_weights))
+        return Outcome(terms.total, terms.values)
+
+
+class ReferenceObjective(nn.Module):
+    """The RGB reference on original pixels."""
+
+    skips_parameters = True
+
+    def __init__(self, reference: RGBAnalyzer, task_weights: TaskWeights) -> None:
+        super().__init__()
+        self.reference = reference
+        self._task_weights = task_weights
+
+    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch."""
+        terms = WeightedTerms()
+        values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose)
+        terms.add_all("tasks.rgb", values, vars(self._task_weights))
+        return Outcome(terms.total, terms.values)
+
+
+def analyzer_input(layers: str, semantic: LayerOutput, reconstruction: LayerOutput) -> torch.Tensor:
+    """Decoded latents that an analyzer of ``layers`` ("semantic" or "both") reads."""
+    return semantic.y_hat if layers == "semantic" else torch.cat([semantic.y_hat, reconstruction.y_hat], dim=1)
+
+
+def make_analyzers(codec: TrainableCodec, channels: int, depth: int, heads: tuple[str, ...]) -> nn.ModuleDict:
+    """An analyzer for the semantic layer and one for both layers."""
+    semantic = codec.architecture.semantic.channels
+    both = semantic + codec.architecture.reconstruction.channels
+    return nn.ModuleDict(
+        {
+            "semantic": MultiTaskAnalyzer(semantic, channels, depth, heads),
+            "both": MultiTaskAnalyzer(both, channels, depth, heads),
+        }
+    )

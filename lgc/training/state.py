@@ -1,0 +1,193 @@
+"""Everything that changes while a stage trains, and its form on disk.
+
+A checkpoint is a folder:
+
+==========================  ==============================================================
+``weights.safetensors``     every trained module, as ``<name>.<parameter>``
+``averaged.safetensors``    their moving averages, the ones that are evaluated and released
+``optimizers.pt``           optimiser moments; read with ``weights_only=True``
+``state.json``              position, controllers, fingerprint, SHA-256 of the files above
+==========================  ==============================================================
+
+Random numbers need no place here: they are a function of (seed, samples seen, rank).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from lgc.errors import TrainingError
+
+WEIGHTS: Final = "weights.safetensors"
+AVERAGED: Final = "averaged.safetensors"
+OPTIMIZERS: Final = "optimizers.pt"
+STATE: Final = "state.json"
+
+
+class Stateful(Protocol):
+    """Small extra state, e.g. the rate controllers; must fit into JSON."""
+
+    def state_dict(self) -> dict: ...  # noqa: D102
+    def load_state_dict(self, state: Mapping) -> None: ...  # noqa: D102
+
+
+@dataclass
+class Player:
+    """One side of a game with its own optimiser. A stage without a game has one player."""
+
+    name: str
+    objective: nn.Module
+    modules: Mapping[str, nn.Module]
+    """What it trains, by the names used in checkpoints."""
+    optimizer: torch.optim.Optimizer
+    clip_norm: float = 1.0
+    follows: bool = False
+    """Plays only when an earlier player of the step left something for it."""
+
+    @property
+    def clipped_parameters(self) -> list[nn.Parameter]:
+        """Parameters whose common gradient norm is limited."""
+        groups = self.optimizer.param_groups
+        return [p for group in groups if group.get("clip", True) for p in group["params"]]
+
+
+class MovingAverage:
+    """Exponential moving average of modules, quick at first: decay ``min(d, (1 + n) / (10 + n))``."""
+
+    def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
+        self._decay = decay
+
+        def blend(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], n: Any) -> None:
+            count = float(n)
+            torch._foreach_lerp_(averages, values, 1 - min(self._decay, (1 + count) / (10 + count)))
+
+        self._models = {
+            name: AveragedModel(module, multi_avg_fn=blend).eval() for name, module in modules.items()
+        }
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """The averaged modules, in evaluation mode."""
+        return {name: model.module for name, model in self._models.items()}
+
+    def update(self, modules: Mapping[str, nn.Module]) -> None:
+        """Take the weights after one more step."""
+        for name, model in self._models.items():
+            model.update_parameters(modules[name])
+
+    def restart_from(self, count: int) -> None:
+        """Continue as after ``count`` updates."""
+        for model in self._models.values():
+            model.n_averaged.fill_(count)
+
+
+@dataclass
+class TrainState:
+    """What a checkpoint holds."""
+
+    players: Sequence[Player]
+    averages: MovingAverage
+    extra: Mapping[str, Stateful] = field(default_factory=dict)
+    samples: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    """Time trained so far, over all attempts."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Every trained module by name."""
+        return {name: module for player in self.players for name, module in player.modules.items()}
+
+    def save(self, folder: Path, fingerprint: str, finished: bool) -> None:
+        """Write a checkpoint into the empty ``folder``."""
+        save_file(_flatten(self.modules), folder / WEIGHTS)
+        save_file(_flatten(self.averages.modules), folder / AVERAGED)
+        torch.save({player.name: player.optimizer.state_dict() for player in self.players}, folder / OPTIMIZERS)
+        state = {
+            "fingerprint": fingerprint,
+            "finished": finished,
+            "samples": self.samples,
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "extra": {name: part.state_dict() for name, part in self.extra.items()},
+            "sha256": {name: file_sha256(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
+        }
+        (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+    def load(self, folder: Path, fingerprint: str) -> bool:
+        """Restore a checkpoint; True when it is that of a finished run.
+
+        Raises:
+            TrainingError: the checkpoint is damaged or belongs to another configuration.
+        """
+        state = read_state(folder)
+        if state["fingerprint"] != fingerprint:
+            raise TrainingError(
+                f"{folder}: checkpoint of another configuration or data set "
+                f"({state['fingerprint']}, this run is {fingerprint}); remove it or change it back"
+            )
+        try:
+            _unflatten(load_file(folder / WEIGHTS), self.modules)
+            _unflatten(load_file(folder / AVERAGED), self.averages.modules)
+            optimizers = torch.load(folder / OPTIMIZERS, map_location="cpu", weights_only=True)
+            for player in self.players:
+                player.optimizer.load_state_dict(optimizers[player.name])
+            for name, part in self.extra.items():
+                part.load_state_dict(state["extra"][name])
+        except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(f"{folder}: checkpoint does not fit this model ({error}); remove it") from error
+        self.samples, self.steps, self.seconds = state["samples"], state["steps"], state["seconds"]
+        self.averages.restart_from(self.steps)
+        return bool(state["finished"])
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """``state.json`` of a checkpoint whose files are all whole; :class:`TrainingError` otherwise."""
+    try:
+        state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        for name, expected in state["sha256"].items():
+            if file_sha256(folder / name) != expected:
+                raise TrainingError(f"{folder / name}: damaged checkpoint file; remove the folder")
+    except (OSError, ValueError, KeyError) as error:
+        raise TrainingError(f"{folder}: not a usable checkpoint ({error}); remove the folder") from error
+    return state
+
+
+def load_modules(path: Path, modules: Mapping[str, nn.Module]) -> None:
+    """Load ``averaged.safetensors`` (or ``weights.safetensors``) of an earlier stage into ``modules``."""
+    try:
+        _unflatten(load_file(path), modules)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise TrainingError(f"{path}: weights that do not fit this model ({error})") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flatten(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
+    return {
+        f"{name}.{key}": value.detach().cpu().contiguous()
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def _unflatten(tensors: Mapping[str, torch.Tensor], modules: Mapping[str, nn.Module]) -> None:
+    for name, module in modules.items():
+        prefix = f"{name}."
+        part = {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
+        module.load_state_dict(part)

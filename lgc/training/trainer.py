@@ -1,0 +1,306 @@
+"""The one training loop of every stage."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from lgc.data.loader import Batch, TrainingLoader
+from lgc.errors import TrainingError
+from lgc.tracking.base import Tracker
+from lgc.training.context import Bar, Context
+from lgc.training.objectives import Outcome
+from lgc.training.state import TrainState
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how a stage trains. Lengths are in samples, so that batch size does not change them."""
+
+    samples: int
+    batch_size: int = 16
+    """Global, over all workers."""
+    warmup: int = 2_000
+    lr_floor: float = 0.05
+    """Learning rate at the end of the cosine, as a share of its peak."""
+    precision: Precision = "auto"
+    """``auto``: bfloat16 where the device computes it natively, else float32."""
+    seed: int = 0
+    checkpoint_every: int = 20_000
+    validate_every: int = 20_000
+    log_every: int = 20
+    """Steps between records of the training terms."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Measurements and pictures of one look at the validation split."""
+
+    metrics: Mapping[str, float]
+    images: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """uint8 (H, W, 3) sheets."""
+
+
+class Validator(Protocol):
+    """Looks at the averaged modules."""
+
+    def __call__(self, modules: Mapping[str, torch.nn.Module]) -> Validation: ...  # noqa: D102
+
+
+class Interrupted(Exception):
+    """Training stopped on request, after writing a checkpoint."""
+
+
+@dataclass
+class Every:
+    """True each time another ``n`` has gone by; counts across resumes."""
+
+    n: int
+    last: int = 0
+
+    def __call__(self, value: int) -> bool:
+        """Whether a multiple of ``n`` lies between the last call and ``value``."""
+        due = self.n > 0 and value // self.n > self.last // self.n
+        self.last = value
+        return due
+
+
+def fit(
+    state: TrainState,
+    loader: TrainingLoader,
+    settings: Settings,
+    context: Context,
+    tracker: Tracker,
+    validate: Validator,
+    *,
+    name: str,
+    fingerprint: str,
+) -> Mapping[str, float]:
+    """Train until ``settings.samples`` are seen, from the last checkpoint on if there is one.
+
+    Returns the metrics of the last validation. A run that was finished before returns at once.
+
+    Raises:
+        TrainingError: a loss or gradient is not finite, or the checkpoint is not this run's.
+        Interrupted: somebody asked to stop; a checkpoint was written first.
+    """
+    for module in state.modules.values():
+        module.to(context.device, memory_format=torch.channels_last)
+    for module in state.averages.modules.values():
+        module.to(context.device, memory_format=torch.channels_last)
+    if (checkpoint := context.latest_checkpoint()) is not None and state.load(checkpoint, fingerprint):
+        return {}
+    return _Loop(state, loader, settings, context, tracker, validate, name, fingerprint).run()
+
+
+class _Loop:
+    def __init__(
+        self,
+        state: TrainState,
+        loader: TrainingLoader,
+        settings: Settings,
+        context: Context,
+        tracker: Tracker,
+        validate: Validator,
+        name: str,
+        fingerprint: str,
+    ) -> None:
+        self.state, self.loader, self.settings = state, loader, settings
+        self.context, self.tracker, self.validate = context, tracker, validate
+        self.name, self.fingerprint = name, fingerprint
+        self.objectives = [
+            context.wrap(player.objective, getattr(player.objective, "skips_parameters", False))
+            for player in state.players
+        ]
+        self.dtype = autocast_dtype(settings.precision, context.device)
+        self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self.clock = _Clock(state.seconds)
+        self.bar: Bar | None = None
+
+    def run(self) -> Mapping[str, float]:
+        state, settings = self.state, self.settings
+        checkpoint_due = Every(settings.checkpoint_every, state.samples)
+        validation_due = Every(settings.validate_every, state.samples)
+        log_due = Every(settings.log_every, state.steps)
+        self.bar = self.context.bar(settings.samples, state.samples, self.name)
+        batches = self.loader.batches(state.samples)
+        metrics: Mapping[str, float] = {}
+        try:
+            while state.samples < settings.samples:
+                self._step(next(batches).to(self.context.device))
+                if log_due(state.steps):
+                    self._log()
+                finished = state.samples >= settings.samples
+                if validation_due(state.samples) or finished:
+                    metrics = self._validate()
+                if checkpoint_due(state.samples) or finished:
+                    self._checkpoint(metrics, finished)
+                if self.context.stop_requested() and not finished:
+                    self._checkpoint(metrics, finished=False)
+                    raise Interrupted(f"{self.name}: stopped at {state.samples} of {settings.samples} samples")
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+            if self.bar is not None:
+                self.bar.close()
+        return metrics
+
+    def _step(self, batch: Batch) -> None:
+        state, settings = self.state, self.settings
+        progress = state.samples / settings.samples
+        torch.manual_seed(_mix(settings.seed, state.samples, self.context.rank))
+        shared: dict[str, torch.Tensor] = {}
+        for player, objective in zip(state.players, self.objectives, strict=True):
+            if player.follows and not shared:
+                continue
+            factor = learning_rate_factor(state.samples, settings)
+            for group in player.optimizer.param_groups:
+                group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            objective.train()
+            with torch.autocast(self.context.device.type, self.dtype, enabled=self.dtype != torch.float32):
+                outcome: Outcome = objective(batch, progress, shared)
+            player.optimizer.zero_grad(set_to_none=True)
+            outcome.total.backward()
+            norm = torch.nn.utils.clip_grad_norm_(player.clipped_parameters, player.clip_norm)
+            if not bool(torch.isfinite(norm) & torch.isfinite(outcome.total)):
+                bad = [term for term, value in outcome.terms.items() if not bool(torch.isfinite(value))]
+                raise TrainingError(
+                    f"{self.name}: not finite at sample {state.samples}: {', '.join(bad) or 'gradient'} "
+                    f"(gradient norm of {player.name}: {float(norm):.3g})"
+                )
+            player.optimizer.step()
+            shared.update(outcome.shared)
+            for term, value in outcome.terms.items():
+                self.terms[term].append(value)
+            self.terms[f"grad_norm.{player.name}"].append(norm.detach())
+        state.samples += settings.batch_size
+        state.steps += 1
+        state.averages.update(state.modules)
+        state.seconds = self.clock.seconds
+        if self.bar is not None:
+            self.bar.update(settings.batch_size)
+
+    def _log(self) -> None:
+        values = {f"train/{name}": float(torch.stack(v).mean()) for name, v in self.terms.items()}
+        self.terms.clear()
+        for player in self.state.players:
+            values[f"train/lr.{player.name}"] = player.optimizer.param_groups[0]["lr"]
+        for name, part in self.state.extra.items():
+            values |= {f"train/{name}.{key}": v for key, v in _numbers(part.state_dict()).items()}
+        values["speed/images_per_second"] = self.clock.rate(self.state.samples)
+        self.tracker.metrics(values, self.state.samples)
+        if self.bar is not None:
+            self.bar.set_description(f"{self.name} {_leading(values)}")
+
+    def _validate(self) -> Mapping[str, float]:
+        if self.context.rank:
+            return {}
+        with self.clock.paused(), torch.no_grad():
+            result = self.validate(self.state.averages.modules)
+        metrics = {f"val/{name}": value for name, value in result.metrics.items()}
+        self.tracker.metrics(metrics, self.state.samples)
+        for name, pixels in result.images.items():
+            self.tracker.image(name, pixels, self.state.samples)
+        return metrics
+
+    def _checkpoint(self, metrics: Mapping[str, float], finished: bool) -> None:
+        folder = None
+        if self.context.rank == 0:
+            folder = self.context.new_checkpoint(self.state.samples)
+            self.state.save(folder, self.fingerprint, finished)
+        report = {**metrics, "samples": self.state.samples, "seconds": self.state.seconds}
+        self.context.report(report, folder)
+
+
+class _Clock:
+    """Training time over all attempts, validation left out, and the rate since the last question."""
+
+    def __init__(self, before: float) -> None:
+        self._start = time.perf_counter() - before
+        self._last: tuple[float, int] | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def rate(self, samples: int) -> float:
+        now, (then, seen) = self.seconds, self._last or (self.seconds, samples)
+        self._last = (now, samples)
+        return (samples - seen) / (now - then) if now > then else float("nan")
+
+    def paused(self) -> _Pause:
+        return _Pause(self)
+
+    def shift(self, seconds: float) -> None:
+        self._start += seconds
+
+
+class _Pause:
+    def __init__(self, clock: _Clock) -> None:
+        self._clock = clock
+
+    def __enter__(self) -> None:
+        self._began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._clock.shift(time.perf_counter() - self._began)
+
+
+def learning_rate_factor(samples: int, settings: Settings) -> float:
+    """Linear warm-up, then a cosine down to ``lr_floor``; 0 to 1."""
+    if samples < settings.warmup:
+        return (samples + settings.batch_size) / (settings.warmup + settings.batch_size)
+    way = (samples - settings.warmup) / max(1, settings.samples - settings.warmup)
+    return settings.lr_floor + (1 - settings.lr_floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, way)))
+
+
+def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type that convolutions run in."""
+    if precision != "auto":
+        return torch.float32 if precision == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        check: Callable[[], bool] = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+        native = check()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _mix(seed: int, samples: int, rank: int) -> int:
+    """One 63-bit seed for this step on this worker."""
+    return int(np.random.SeedSequence([seed, samples, rank]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _numbers(state: Mapping, prefix: str = "") -> dict[str, float]:
+    """Flatten nested mappings of numbers to dotted names."""
+    flat: dict[str, float] = {}
+    for key, value in state.items():
+        if isinstance(value, Mapping):
+            flat |= _numbers(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = float(value)
+    return flat
+
+
+def _leading(values: Mapping[str, float]) -> str:
+    """The few terms a person watches, for the progress bar."""
+    parts = []
+    bpp = [v for name, v in values.items() if name.startswith("train/coded_bpp.")]
+    if bpp:
+        parts.append(f"bpp {sum(bpp):.3f}")
+    if distortion := values.get("train/distortion"):
+        parts.append(f"psnr {10 * math.log10(255**2 / distortion):.1f}")
+    for name, label in (("perceptual", "lpips"), ("adversarial", "adv"), ("discriminator", "disc")):
+        if (value := values.get(f"train/{name}")) is not None:
+            parts.append(f"{label} {value:.3f}")
+    tasks = [(name, v) for name, v in values.items() if name.startswith("train/tasks.")]
+    parts += [f"{name.removeprefix('train/tasks.')} {v:.3f}" for name, v in tasks[:3]]
+    return " ".join(parts)
