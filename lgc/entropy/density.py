@@ -20,6 +20,8 @@ with warnings.catch_warnings():
 _TAIL = 1e-7
 """Probability beyond a factorised table, per side; clipped values pay with a wrong latent, not with bits."""
 _MAX_RADIUS = 255
+_INIT_SCALE = 3.0
+"""About the spread of latents at the rates lgc is for; the library's 10 takes long to unlearn."""
 
 
 class LayerDensity(nn.Module):
@@ -32,7 +34,7 @@ class LayerDensity(nn.Module):
     def __init__(self, factorised_channels: int) -> None:
         """``factorised_channels`` is 0 for a layer whose every part is predicted."""
         super().__init__()
-        self.bottleneck = EntropyBottleneck(factorised_channels) if factorised_channels else None
+        self.bottleneck = EntropyBottleneck(factorised_channels, init_scale=_INIT_SCALE) if factorised_channels else None
         self.conditional = GaussianConditional(None, scale_bound=SCALE_MIN)
 
     def factorised(self, values: torch.Tensor) -> torch.Tensor:

@@ -41,12 +41,17 @@ class TrainableCodec(nn.Module):
         """Put the networks of entropy parameters on their fixed-point grid, as coding will."""
         quantise(self.compressor)
 
-    def parameter_groups(self, lr: float, quantile_lr: float = 1e-3) -> list[dict]:
-        """Groups for an optimiser; quantiles learn at their own rate and are not clipped."""
-        quantiles = [p for name, p in self.named_parameters() if name.endswith(".quantiles")]
-        rest = [p for name, p in self.named_parameters() if not name.endswith(".quantiles")]
-        groups: list[dict] = [{"params": rest, "lr": lr, "clip": True}]
-        if quantiles:
+    def parameter_groups(self, lr: float, density_lr: float = 5e-3, quantile_lr: float = 2e-2) -> list[dict]:
+        """Groups for an optimiser: networks; densities, which must follow the latents; and quantiles."""
+        networks, densities, quantiles = [], [], []
+        for name, parameter in self.named_parameters():
+            if name.endswith(".quantiles"):
+                quantiles.append(parameter)
+            else:
+                (densities if "_density." in name else networks).append(parameter)
+        groups: list[dict] = [{"params": networks, "lr": lr, "clip": True}]
+        if densities:
+            groups.append({"params": densities, "lr": density_lr, "clip": False})
             groups.append({"params": quantiles, "lr": quantile_lr, "clip": False})
         return groups
 

@@ -47,6 +47,10 @@ class Context(Protocol):
         """A progress bar, on the worker that should show one."""
         ...
 
+    def say(self, line: str) -> None:
+        """Show a line to the person who started the job."""
+        ...
+
     def stop_requested(self) -> bool:
         """Whether somebody asked to stop after this step."""
         ...
@@ -97,6 +101,10 @@ class LocalContext:
 
         options: dict[str, Any] = {"unit": "img", "smoothing": 0.1, "dynamic_ncols": True, "mininterval": 0.5}
         return tqdm(total=total, initial=done, desc=name, **options)
+
+    def say(self, line: str) -> None:
+        """Print it."""
+        print(line, flush=True)
 
     def stop_requested(self) -> bool:
         """Set by a signal handler, or by a test."""

@@ -59,8 +59,8 @@ class CodecWeights:
     where CompressAI has its lambda.
     """
 
-    rate_semantic: float = 1.0
-    rate_reconstruction: float = 1.0
+    rate_semantic: float = 8.0
+    rate_reconstruction: float = 8.0
     distortion: float = 0.002
     perceptual: float = 0.0
     adversarial: float = 0.0
@@ -268,8 +268,9 @@ class ReferenceObjective(nn.Module):
 
     skips_parameters = True
 
-    def __init__(self, reference: RGBAnalyzer, task_weights: TaskWeights) -> None:
+    def __init__(self, reference: RGBAnalyzer, task_weights: TaskWeights, name: str = "rgb") -> None:
         super().__init__()
+        self._name = name
         self.reference = reference
         self._task_weights = task_weights
 
@@ -277,7 +278,7 @@ class ReferenceObjective(nn.Module):
         """Terms of one batch."""
         terms = WeightedTerms()
         values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose)
-        terms.add_all("tasks.rgb", values, vars(self._task_weights))
+        terms.add_all(f"tasks.{self._name}", values, vars(self._task_weights))
         return Outcome(terms.total, terms.values)
 
 

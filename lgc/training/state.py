@@ -109,8 +109,10 @@ class TrainState:
         """Every trained module by name."""
         return {name: module for player in self.players for name, module in player.modules.items()}
 
-    def save(self, folder: Path, fingerprint: str, finished: bool) -> None:
-        """Write a checkpoint into the empty ``folder``."""
+    def save(
+        self, folder: Path, fingerprint: str, finished: bool, metrics: Mapping[str, float] | None = None
+    ) -> None:
+        """Write a checkpoint into the empty ``folder``; ``metrics`` are those of the last validation."""
         save_file(_flatten(self.modules), folder / WEIGHTS)
         save_file(_flatten(self.averages.modules), folder / AVERAGED)
         torch.save({player.name: player.optimizer.state_dict() for player in self.players}, folder / OPTIMIZERS)
@@ -120,6 +122,7 @@ class TrainState:
             "samples": self.samples,
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
+            "metrics": dict(metrics or {}),
             "extra": {name: part.state_dict() for name, part in self.extra.items()},
             "sha256": {name: file_sha256(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
         }

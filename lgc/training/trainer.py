@@ -84,10 +84,10 @@ def fit(
     *,
     name: str,
     fingerprint: str,
-) -> Mapping[str, float]:
+) -> None:
     """Train until ``settings.samples`` are seen, from the last checkpoint on if there is one.
 
-    Returns the metrics of the last validation. A run that was finished before returns at once.
+    A run that was finished before returns at once. The last checkpoint holds the result.
 
     Raises:
         TrainingError: a loss or gradient is not finite, or the checkpoint is not this run's.
@@ -98,8 +98,8 @@ def fit(
     for module in state.averages.modules.values():
         module.to(context.device, memory_format=torch.channels_last)
     if (checkpoint := context.latest_checkpoint()) is not None and state.load(checkpoint, fingerprint):
-        return {}
-    return _Loop(state, loader, settings, context, tracker, validate, name, fingerprint).run()
+        return
+    _Loop(state, loader, settings, context, tracker, validate, name, fingerprint).run()
 
 
 class _Loop:
@@ -126,7 +126,7 @@ class _Loop:
         self.clock = _Clock(state.seconds)
         self.bar: Bar | None = None
 
-    def run(self) -> Mapping[str, float]:
+    def run(self) -> None:
         state, settings = self.state, self.settings
         checkpoint_due = Every(settings.checkpoint_every, state.samples)
         validation_due = Every(settings.validate_every, state.samples)
@@ -151,7 +151,6 @@ class _Loop:
             batches.close()  # type: ignore[attr-defined]
             if self.bar is not None:
                 self.bar.close()
-        return metrics
 
     def _step(self, batch: Batch) -> None:
         state, settings = self.state, self.settings
@@ -215,7 +214,7 @@ class _Loop:
         folder = None
         if self.context.rank == 0:
             folder = self.context.new_checkpoint(self.state.samples)
-            self.state.save(folder, self.fingerprint, finished)
+            self.state.save(folder, self.fingerprint, finished, metrics)
         report = {**metrics, "samples": self.state.samples, "seconds": self.state.seconds}
         self.context.report(report, folder)
 
@@ -276,7 +275,7 @@ def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 
 def _mix(seed: int, samples: int, rank: int) -> int:
     """One 63-bit seed for this step on this worker."""
-    return int(np.random.SeedSequence([seed, samples, rank]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, samples, rank]).generate_state(1, np.uint64)[0]) >> 1
 
 
 def _numbers(state: Mapping, prefix: str = "") -> dict[str, float]:

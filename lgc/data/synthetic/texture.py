@@ -1,7 +1,7 @@
 """Scalar fields: smooth steps, kernels, noise and blur.
 
-Only additions, products, quotients and square roots, whose float32 results IEEE 754 fixes, so that a
-picture has the same bytes on every machine; ``exp`` or ``sin`` differ by an ulp between CPUs.
+Only sums, products, quotients and square roots, whose float32 results IEEE 754 fixes, so that a picture
+has the same bytes on every machine; ``exp`` or ``sin`` of an array differ by an ulp between CPUs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 """A float32 field, mostly (H, W)."""
+Generator = np.random.Generator
 
 
 def ramp(low: float, high: float, x: Array) -> Array:
@@ -27,44 +28,49 @@ def bump(r2: Array) -> Array:
     return t * t
 
 
+def spot(u: Array, v: Array, x: float, y: float, rx: float, ry: float) -> Array:
+    """A bell with half axes ``rx`` and ``ry`` at ``(x, y)``."""
+    u, v = (u - x) * (1.0 / rx), (v - y) * (1.0 / ry)
+    return bump(u * u + v * v)
+
+
 def wave(t: Array) -> Array:
     """Close to ``sin(2 pi t)``, made of parabolas."""
     t = t - np.floor(t + 0.5)
     return t * (8.0 - 16.0 * np.abs(t))
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, ...], cells: tuple[int, int]) -> Array:
+def noise(rng: Generator, shape: tuple[int, ...], cells: tuple[int, int]) -> Array:
     """Value noise in [-1, 1] over ``shape``, with ``cells`` (rows, columns) lattice cells."""
     grid = rng.random((cells[0] + 2, cells[1] + 2), np.float32) * 2.0 - 1.0
-    for axis in (0, 1):
+    for axis in (1, 0):
         position = np.arange(shape[axis], dtype=np.float32) * np.float32(cells[axis] / shape[axis])
         index = position.astype(np.intp)
-        f = position - index
+        f = position - np.floor(position)
         f = f * f * (3.0 - 2.0 * f)
-        f = f[:, None] if axis == 0 else f
         near, far = grid.take(index, axis), grid.take(index + 1, axis)
-        grid = near + (far - near) * f
+        grid = near + (far - near) * (f if axis else f[:, None])
     return grid
 
 
-def cloud(rng: np.random.Generator, shape: tuple[int, ...], cells: int, octaves: int) -> Array:
+def cloud(rng: Generator, shape: tuple[int, ...], cells: int, octaves: int) -> Array:
     """Sum of noises, each of twice the frequency and half the amplitude of the one before."""
     total = noise(rng, shape, (cells, cells))
     for octave in range(1, octaves):
-        total += noise(rng, shape, (cells << octave, cells << octave)) * 0.5**octave
+        total += noise(rng, shape, (cells << octave, cells << octave)) * np.float32(0.5**octave)
     return total
 
 
-def strands(rng: np.random.Generator, across: Array, along: Array) -> Array:
-    """Noise in about [-1, 1] that changes fast with ``across`` and slowly with ``along``."""
+def strands(rng: Generator, across: Array, along: Array) -> Array:
+    """Noise in [-2, 2], mostly within 1, that changes fast with ``across`` and slowly with ``along``."""
     table = rng.random((8, 256), np.float32) * 2.0 - 1.0
     table = (table + np.roll(table, 1, axis=1)).ravel()
-    column = np.floor(across).astype(np.intp) & 255
-    position = along - np.floor(along * 0.125) * 8.0
-    row = position.astype(np.intp)
-    f = position - row
-    near = table.take(((row & 7) << 8) + column)
-    far = table.take((((row + 1) & 7) << 8) + column)
+    place = np.floor(across).astype(np.intp) & 255
+    along = along - np.floor(along * 0.125) * 8.0
+    row = along.astype(np.intp)
+    f = along - np.floor(along)
+    place += (row & 7) << 8
+    near, far = table.take(place), table.take(place + 256, mode="wrap")
     return near + (far - near) * f
 
 
@@ -72,14 +78,13 @@ def blur(field: Array, radius: int) -> Array:
     """Two box blurs with replicated borders over the last two axes; close to a bell."""
     if radius < 1:
         return field
-    for axis in (-2, -1, -2, -1):
-        lead = [(0, 0)] * field.ndim
-        lead[axis] = (radius + 1, radius)
-        sums = np.cumsum(np.pad(field, lead, mode="edge"), axis=axis, dtype=np.float32)
-        span = 2 * radius + 1
-        ahead = np.swapaxes(np.swapaxes(sums, axis, -1)[..., span:], axis, -1)
-        behind = np.swapaxes(np.swapaxes(sums, axis, -1)[..., :-span], axis, -1)
-        field = (ahead - behind) * np.float32(1.0 / span)
+    span = 2 * radius + 1
+    for _ in range(4):
+        field = np.swapaxes(field, -1, -2)
+        length = field.shape[-1]
+        reach = np.clip(np.arange(-radius - 1, length + radius), 0, length - 1)
+        sums = np.cumsum(field.take(reach, -1), axis=-1, dtype=np.float32)
+        field = (sums[..., span:] - sums[..., :-span]) * np.float32(1.0 / span)
     return field
 
 

@@ -1,0 +1,230 @@
+"""Every setting of the pipeline, as dataclasses. Defaults live in ``conf/``; here are names, types, meaning.
+
+Leaves that belong to one class of the library (``Settings``, ``CodecWeights``, ``Augment``, ...) are defined
+beside that class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lgc.bitstream.model_file import AnalyzerConfig
+from lgc.data.augment import Augment
+from lgc.losses.adversarial import AdversarialKind
+from lgc.losses.perceptual import Scale
+from lgc.models.fusion import FusionKind
+from lgc.models.latents import Steps
+from lgc.models.transforms import Widths
+from lgc.training.objectives import CodecSchedule, CodecWeights, TaskWeights
+from lgc.training.trainer import Settings
+
+
+@dataclass(frozen=True)
+class SyntheticConfig:
+    """The embedded data set, generated when ``data.source`` is null."""
+
+    count: int
+    seed: int
+    size: int
+    splits: tuple[float, float, float]
+    """Shares of train, val and test."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the prepare stage reads and writes."""
+
+    name: str
+    licence: str
+    source: str | None
+    """Folder in the official CelebAMask-HQ layout; null generates synthetic faces."""
+    split_rule: Literal["official", "hash"]
+    image_size: int
+    mask_size: int
+    limit: int | None
+    """At most so many pictures a split."""
+    synthetic: SyntheticConfig
+
+
+@dataclass(frozen=True)
+class SemanticConfig:
+    """The semantic layer."""
+
+    channels: int
+    hyper_channels: int
+    steps: Steps
+    hidden: int
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """The reconstruction layer."""
+
+    channels: int
+    hyper_channels: int
+    steps: Steps
+    hidden: int
+    conditioned: bool
+    """Coded given the semantic layer."""
+
+
+@dataclass(frozen=True)
+class ReferenceModelConfig:
+    """The RGB reference: its trunk on pixels; analyzer shape is ``model.analyzer``."""
+
+    widths: Widths
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shapes of all networks."""
+
+    widths: Widths
+    fusion: FusionKind
+    semantic: SemanticConfig
+    reconstruction: ReconstructionConfig
+    analyzer: AnalyzerConfig
+    reference: ReferenceModelConfig
+    discriminator_width: int
+
+
+@dataclass(frozen=True)
+class TargetRates:
+    """Rates that the controllers hold, bits per pixel without container; null trains at fixed weights."""
+
+    semantic: float | None
+    reconstruction: float | None
+
+
+@dataclass(frozen=True)
+class PerceptualConfig:
+    """The LPIPS term."""
+
+    net: Literal["squeeze", "alex", "vgg"]
+    scale: Scale
+
+
+@dataclass(frozen=True)
+class CodecTraining:
+    """What ``train_codec`` and ``finetune_joint`` share."""
+
+    settings: Settings
+    lr: float
+    discriminator_lr: float
+    ema_decay: float
+    clip_norm: float
+    augment: Augment
+    weights: CodecWeights
+    schedule: CodecSchedule
+    target_bpp: TargetRates
+    perceptual: PerceptualConfig
+    adversarial: AdversarialKind
+    validation_images: int
+
+
+@dataclass(frozen=True)
+class JointTraining:
+    """``finetune_joint``, and its control ``finetune_separate``."""
+
+    codec: CodecTraining
+    analyzer_lr: float
+    annotated_share: float
+    """Share of each batch drawn from pictures with masks."""
+    task_weights: TaskWeights = field(default_factory=TaskWeights)
+
+
+@dataclass(frozen=True)
+class AnalysisTraining:
+    """``train_analysis``."""
+
+    settings: Settings
+    lr: float
+    ema_decay: float
+    clip_norm: float
+    augment: Augment
+    annotated_share: float
+    validation_images: int
+    task_weights: TaskWeights = field(default_factory=TaskWeights)
+
+
+@dataclass(frozen=True)
+class ReferenceTraining:
+    """``train_reference``: several learning rates side by side, the best on the validation split is kept."""
+
+    settings: Settings
+    learning_rates: tuple[float, ...]
+    ema_decay: float
+    clip_norm: float
+    augment: Augment
+    annotated_share: float
+    validation_images: int
+    task_weights: TaskWeights = field(default_factory=TaskWeights)
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """The evaluate stage."""
+
+    split: Literal["val", "test"]
+    limit: int | None
+    baselines: dict[str, list[int]]
+    """Codec name -> quality settings."""
+    lpips_net: Literal["squeeze", "alex", "vgg"]
+    bootstrap: int
+    """Resamplings behind each interval."""
+    sheet_images: int
+
+
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """Where things run. Part of no stage's identity: changing it re-runs nothing."""
+
+    engine: Literal["ray", "local"]
+    address: str | None
+    """Of a Ray cluster; null starts one on this machine."""
+    workers: int
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int | None
+    """Torch threads a worker; null shares this machine's cores."""
+    max_failures: int
+    prepare_workers: int
+    storage: str
+    """Folder or URI for checkpoints of running stages."""
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """MLflow."""
+
+    enabled: bool
+    uri: str
+    experiment: str
+    artifacts: str | None
+    """Artifact location of a new experiment; null leaves it to the server."""
+
+
+@dataclass(frozen=True)
+class StorageConfig:
+    """One S3 endpoint for Ray, MLflow, DVC and boto3. Credentials come from the environment."""
+
+    endpoint: str | None
+    region: str | None
+    bucket: str | None
+    path_style: bool
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole of ``params.yaml``."""
+
+    data: DataConfig
+    model: ModelConfig
+    train_codec: CodecTraining
+    train_reference: ReferenceTraining
+    train_analysis: AnalysisTraining
+    finetune_joint: JointTraining
+    evaluate: EvaluateConfig
+    runtime: RuntimeConfig
+    tracking: TrackingConfig
+    storage: StorageConfig

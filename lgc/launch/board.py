@@ -1,0 +1,112 @@
+"""A notice board between workers and the terminal: progress and lines, without Ray's log stream around them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tqdm import tqdm
+
+
+@dataclass
+class Progress:
+    """The latest state of the bar."""
+
+    name: str = ""
+    done: int = 0
+    total: int = 0
+    lines: list[str] = field(default_factory=list)
+
+
+class Board:
+    """The actor's class: holds what the worker said until the driver asks."""
+
+    def __init__(self) -> None:
+        self._state = Progress()
+
+    def bar(self, name: str, done: int, total: int) -> None:
+        """Set the bar."""
+        self._state.name, self._state.done, self._state.total = name, done, total
+
+    def say(self, line: str) -> None:
+        """Add a line."""
+        self._state.lines.append(line)
+
+    def take(self) -> Progress:
+        """The state; lines are handed out once."""
+        state, self._state = self._state, Progress(self._state.name, self._state.done, self._state.total)
+        return state
+
+
+class BoardBar:
+    """The worker's side of the bar; sends at most twice a second and never waits."""
+
+    def __init__(self, board: Any, total: int, done: int, name: str) -> None:
+        self._board, self._total, self._done, self._name = board, total, done, name
+        self._sent = 0.0
+        self._send()
+
+    def update(self, n: int) -> None:
+        """``n`` more samples."""
+        self._done += n
+        if time.monotonic() - self._sent > 0.5:
+            self._send()
+
+    def set_description(self, desc: str) -> None:
+        """What stands left of the bar."""
+        self._name = desc
+
+    def close(self) -> None:
+        """Send the last state."""
+        self._send()
+
+    def _send(self) -> None:
+        self._sent = time.monotonic()
+        with contextlib.suppress(Exception):  # a lost board loses a picture of progress, nothing else
+            self._board.bar.remote(self._name, self._done, self._total)
+
+
+class Display:
+    """The driver's side: draws what the board says while a job runs."""
+
+    def __init__(self, board: Any) -> None:
+        self._board = board
+        self._stop = threading.Event()
+        self._bar: tqdm | None = None
+        self._thread = threading.Thread(target=self._watch, name="lgc-display", daemon=True)
+
+    def __enter__(self) -> Display:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+        if self._bar is not None:
+            self._bar.close()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            self._draw()
+        self._draw()
+
+    def _draw(self) -> None:
+        import ray
+
+        try:
+            state: Progress = ray.get(self._board.take.remote(), timeout=5)
+        except Exception:  # the board's node may be gone; training is not
+            return
+        for line in state.lines:
+            tqdm.write(line)
+        if not state.total:
+            return
+        if self._bar is None:
+            self._bar = tqdm(total=state.total, initial=state.done, unit="img", dynamic_ncols=True, smoothing=0.1)
+        if state.done < self._bar.n:  # a restart went back to the last checkpoint
+            self._bar.reset(total=state.total)
+        self._bar.set_description(state.name, refresh=False)
+        self._bar.update(state.done - self._bar.n)

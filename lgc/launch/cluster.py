@@ -1,0 +1,84 @@
+"""One Ray on this machine for as long as a command runs, shared by all stages it starts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lgc.errors import TrainingError
+
+START_SECONDS: Final = 60
+
+
+@contextmanager
+def local_cluster() -> Iterator[str]:
+    """Start a Ray head on loopback, yield its address, and end it (and nothing else) on the way out."""
+    port, dashboard, client = _free_ports(3)
+    # Ray puts sockets below its folder, whose path must stay short
+    with tempfile.TemporaryDirectory(prefix="lgc-ray-") as folder:
+        command = [
+            str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats",
+            "--node-ip-address=127.0.0.1", f"--port={port}", f"--ray-client-server-port={client}",
+            "--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
+            f"--temp-dir={folder}", "--object-store-memory=200000000",
+        ]  # fmt: skip
+        log = Path(folder) / "head.log"
+        with log.open("wb") as output:
+            head = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **_ENV}
+            )
+        try:
+            _wait_until_up(head, port, log)
+            yield f"127.0.0.1:{port}"
+        finally:
+            _end(head)
+
+
+_ENV: Final = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+
+
+def _wait_until_up(head: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if head.poll() is not None:
+            break
+        if b"Ray runtime started" in log.read_bytes():
+            return
+        time.sleep(0.2)
+    tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
+    raise TrainingError(f"Ray did not start on port {port}: {tail[0]}")
+
+
+def _end(head: subprocess.Popen[bytes]) -> None:
+    for number, patience in ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)):
+        if head.poll() is None:
+            os.killpg(head.pid, number)
+        try:
+            head.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    try:  # children that outlived their parent are in the same session, which is ours alone
+        os.killpg(head.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

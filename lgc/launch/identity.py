@@ -1,0 +1,77 @@
+"""What makes a run the run it is: fingerprints of stages and the key of a pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from lgc.build import data_hash
+from lgc.config.paths import Paths, TrainStage
+from lgc.config.schema import Config
+from lgc.training.state import file_sha256
+
+UNTRACKED: Final = ("runtime", "tracking", "storage")
+"""Groups that say where things run, not what they compute."""
+_UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
+    "train_codec": (),
+    "train_reference": (),
+    "train_analysis": ("train_codec",),
+    "finetune_joint": ("train_codec", "train_analysis"),
+    "finetune_separate": ("train_codec", "train_analysis"),
+}
+_GROUPS: Final[Mapping[TrainStage, str]] = {
+    "train_codec": "train_codec",
+    "train_reference": "train_reference",
+    "train_analysis": "train_analysis",
+    "finetune_joint": "finetune_joint",
+    "finetune_separate": "finetune_joint",
+}
+CHECKPOINT_FORMAT: Final = 1
+
+
+def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
+    """The settings a training stage depends on."""
+    group = _GROUPS[name]
+    return {"model": asdict(config.model), group: asdict(getattr(config, group))}
+
+
+def fingerprint(name: TrainStage, config: Config, paths: Paths) -> str:
+    """Hash of everything that decides a training stage's result: settings, data, weights it starts from."""
+    return _hash(
+        {
+            "format": CHECKPOINT_FORMAT,
+            "stage": name,
+            "params": stage_params(name, config),
+            "data": data_hash(paths),
+            "upstream": {stage: file_sha256(paths.weights(stage)) for stage in _UPSTREAM[name]},
+        }
+    )
+
+
+def pipeline_key(config: Config, paths: Paths) -> str:
+    """Hash of all tracked settings and the data: the pipeline that a stage's run belongs to."""
+    settings = {key: value for key, value in asdict(config).items() if key not in UNTRACKED}
+    return _hash({"params": settings, "data": data_hash(paths)})
+
+
+def git_facts(root: Path) -> dict[str, str]:
+    """Commit and dirty flag of the project, empty outside Git."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(changed)).lower()}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

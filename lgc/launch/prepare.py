@@ -1,0 +1,29 @@
+"""Runs the prepare stage, with a progress line."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from lgc.build import prepare_data
+from lgc.config.load import load
+from lgc.config.paths import Paths
+
+
+def run_prepare() -> None:
+    """Write the shards of the configured data set."""
+    config, paths = load(), Paths.here()
+    (paths.root / "outputs").mkdir(exist_ok=True)
+    bars: dict[str, tqdm] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what not in bars:
+            bars[what] = tqdm(total=total, desc=what, unit="img", dynamic_ncols=True)
+        bars[what].update(done - bars[what].n)
+
+    try:
+        manifest = prepare_data(config.data, paths, config.runtime.prepare_workers, progress)
+    finally:
+        for bar in bars.values():
+            bar.close()
+    splits = ", ".join(f"{name} {split.images} ({split.masks} masks)" for name, split in manifest.splits.items())
+    print(f"prepare: {manifest.name} {manifest.hash}: {splits}; {manifest.left_out} unreadable")

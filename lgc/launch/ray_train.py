@@ -1,0 +1,169 @@
+"""Runs a training stage as a Ray Train job, on one machine or a cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from lgc.errors import TrainingError
+from lgc.launch.board import Board, BoardBar, Display
+from lgc.launch.worker import Job, train
+from lgc.training.context import Bar, Context
+
+QUIET: Final[Mapping[str, str]] = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+"""Settings that Ray reads from the environment; what the user set wins."""
+
+
+def run_ray(
+    job: Job, storage: str, name: str, workers: int, device: str, max_failures: int, address: str | None
+) -> Path:
+    """Train to the end; returns a local copy of the final checkpoint (the caller's to delete).
+
+    Args:
+        job: what to train.
+        storage: folder or URI for checkpoints.
+        name: of the run within ``storage``; the same name continues.
+        workers: data-parallel workers.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        max_failures: restarts from the last checkpoint before giving up.
+        address: of a running cluster; None uses ``RAY_ADDRESS`` or starts Ray on this machine.
+
+    Raises:
+        TrainingError: the job failed for good; the message is its last error.
+    """
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    import ray
+    from ray import train as ray_train
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    connect(address)
+    use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= workers)
+    board = ray.remote(num_cpus=0)(Board).remote()
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"job": job, "board": board},
+        scaling_config=ray_train.ScalingConfig(
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})}
+        ),
+        run_config=ray_train.RunConfig(
+            name=name,
+            storage_path=storage,
+            failure_config=ray_train.FailureConfig(max_failures=max_failures),
+            checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
+        ),
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+    )
+    try:
+        with Display(board):
+            result = trainer.fit()
+    except ray_train.TrainingFailedError as error:
+        raise TrainingError(_innermost(error)) from error
+    if result.checkpoint is None:
+        raise TrainingError(f"{name}: Ray returned no checkpoint")
+    local = Path(tempfile.mkdtemp(prefix=f"lgc-{name}-"))
+    result.checkpoint.to_directory(str(local))
+    return local
+
+
+def connect(address: str | None) -> None:
+    """Join a running cluster, or start Ray on this machine for as long as this process lives."""
+    import ray
+
+    if ray.is_initialized():
+        return
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.init(
+            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+
+
+class RayContext:
+    """One Ray Train worker's :class:`~lgc.training.context.Context`."""
+
+    def __init__(self, board: Any) -> None:
+        """``board`` is the handle of a :class:`~lgc.launch.board.Board` actor."""
+        from ray import train as ray_train
+        from ray.train.torch import get_device
+
+        self._train, self._board = ray_train, board
+        context = ray_train.get_context()
+        self.rank: int = context.get_world_rank()
+        self.world_size: int = context.get_world_size()
+        self.device: torch.device = get_device()
+        self._restored: Path | None = None
+
+    def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
+        """Data-parallel when there is more than one worker."""
+        if self.world_size == 1:
+            return module
+        devices = [self.device] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(
+            module, devices, broadcast_buffers=False, find_unused_parameters=skips_parameters
+        )
+
+    def latest_checkpoint(self) -> Path | None:
+        """A local copy of the last checkpoint that Ray registered."""
+        checkpoint = self._train.get_checkpoint()
+        if checkpoint is None:
+            return None
+        self._restored = Path(tempfile.mkdtemp(prefix="lgc-restore-"))
+        checkpoint.to_directory(str(self._restored))
+        return self._restored
+
+    def new_checkpoint(self, samples: int) -> Path:
+        """A folder of its own."""
+        return Path(tempfile.mkdtemp(prefix=f"lgc-checkpoint-{samples}-"))
+
+    def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> None:
+        """A barrier for all workers; Ray uploads the folder before this returns."""
+        given = None if checkpoint is None else self._train.Checkpoint.from_directory(str(checkpoint))
+        try:
+            self._train.report(dict(metrics), checkpoint=given)
+        finally:
+            if checkpoint is not None:
+                shutil.rmtree(checkpoint, ignore_errors=True)
+
+    def bar(self, total: int, done: int, name: str) -> Bar | None:
+        """A bar that the driver draws."""
+        return BoardBar(self._board, total, done, name) if self.rank == 0 else None
+
+    def say(self, line: str) -> None:
+        """A line in the driver's terminal."""
+        self._board.say.remote(line)
+
+    def stop_requested(self) -> bool:
+        """Ray stops workers itself."""
+        return False
+
+
+def _worker(config: Mapping[str, Any]) -> None:
+    context: Context = RayContext(config["board"])
+    train(config["job"], context)
+
+
+def _innermost(error: BaseException) -> str:
+    """The last line that says what went wrong, without Ray's layers around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line.split(":")[0]]
+    return (errors or lines or [type(error).__name__])[-1]

@@ -1,0 +1,196 @@
+"""Runs one stage of the pipeline from ``params.yaml`` to its outputs, recorded in MLflow."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lgc.build import best_reference, export_stage
+from lgc.config.load import load, read_raw
+from lgc.config.paths import Paths, TrainStage
+from lgc.config.schema import Config
+from lgc.errors import LgcError
+from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
+from lgc.launch.local import run_local
+from lgc.launch.worker import Job, threads_for
+from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
+from lgc.training.state import read_state
+from lgc.training.trainer import Interrupted
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """A stage's MLflow run while the stage runs."""
+
+    address: RunAddress | None
+    journal: Path
+
+    def artifacts(self, *files: Path) -> None:
+        """Keep finished files with the run; a server that is away is reported, not raised."""
+        if self.address is None:
+            return
+        tracker = MlflowTracker(self.address, self.journal)
+        for file in files:
+            tracker.artifact(file)
+        _say(tracker.close())
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Final values of a stage that is no training."""
+        if self.address is None:
+            return
+        tracker = MlflowTracker(self.address, self.journal)
+        tracker.metrics(values, step)
+        _say(tracker.close())
+
+
+def run_training(name: TrainStage) -> None:
+    """Train a stage of the project in the working directory and write its outputs."""
+    config, raw, paths = load(), read_raw(), Paths.here()
+    identity = fingerprint(name, config, paths)
+    with recorded(name, identity, config, paths, stage_params(name, config)) as run:
+        workers = config.runtime.workers if config.runtime.engine == "ray" else 1
+        job = Job(
+            stage=name,
+            raw_config=raw,
+            root=str(paths.root),
+            fingerprint=identity,
+            run=run.address,
+            journal=str(run.journal),
+            threads=threads_for(config.runtime.threads, workers),
+        )
+        checkpoint = _train(job, config, paths)
+        metrics = _export(name, config, paths, checkpoint, run)
+    print(f"{name}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
+
+
+def _train(job: Job, config: Config, paths: Paths) -> Path:
+    runtime = config.runtime
+    name = f"{job.stage}-{job.fingerprint}"
+    if runtime.engine == "local":
+        return run_local(job, storage_folder(config, paths) / name, runtime.device)
+    from lgc.launch.ray_train import run_ray
+
+    storage = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
+    return run_ray(
+        job, storage, name, runtime.workers, runtime.device, runtime.max_failures, runtime.address
+    )
+
+
+def storage_folder(config: Config, paths: Paths) -> Path:
+    """Local folder for checkpoints and journals."""
+    return paths.root / ("runs" if "://" in config.runtime.storage else config.runtime.storage)
+
+
+def _export(
+    name: TrainStage, config: Config, paths: Paths, checkpoint: Path, run: StageRun
+) -> Mapping[str, Any]:
+    measured = read_state(checkpoint)["metrics"]
+    facts: dict[str, Any] = {"metrics": measured}
+    if name == "train_reference":
+        facts["best"] = best_reference(measured)
+    try:
+        metrics = export_stage(name, config, paths, checkpoint, facts)
+    finally:
+        if config.runtime.engine == "ray":
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    folder = paths.stage(name)
+    run.artifacts(*(path for path in sorted(folder.iterdir()) if path.name != "weights.safetensors"))
+    return metrics
+
+
+@contextmanager
+def recorded(
+    name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]
+) -> Iterator[StageRun]:
+    """Open the stage's MLflow run below its pipeline's, and close it as it deserves."""
+    journal = storage_folder(config, paths) / "journal" / f"{name}-{key}"
+    if not config.tracking.enabled:
+        yield StageRun(None, journal)
+        return
+    opened = _quietly(lambda: _open_run(name, key, config, paths, params))
+    if opened is None:
+        yield StageRun(None, journal)
+        return
+    runs, parent, run_id = opened
+    status = "FAILED"
+    try:
+        yield StageRun(RunAddress(runs.uri, run_id), journal)
+        status = "FINISHED"
+    except (KeyboardInterrupt, Interrupted):
+        status = "KILLED"
+        raise
+    finally:
+        _quietly(lambda: runs.end(run_id, status, parent))
+
+
+def _open_run(
+    name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]
+) -> tuple[PipelineRuns, str, str]:
+    tracking = config.tracking
+    runs = PipelineRuns(absolute_uri(tracking.uri, paths), tracking.experiment, tracking.artifacts)
+    pipeline = pipeline_key(config, paths)
+    facts = {**git_facts(paths.root), **environment_facts()}
+    parent = runs.parent(pipeline, f"{config.data.name} {pipeline[:6]}", facts)
+    return runs, parent, runs.stage(parent, name, key, params, facts)
+
+
+def environment_facts() -> dict[str, str]:
+    """Versions and machine, for tags."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "gpu": gpu,
+    }
+
+
+def absolute_uri(uri: str, paths: Paths) -> str:
+    """SQLite files relative to the project's root become absolute: engines change the working directory."""
+    prefix = "sqlite:///"
+    if uri.startswith(prefix) and not uri.startswith(prefix + "/"):
+        return f"{prefix}/{(paths.root / uri.removeprefix(prefix)).as_posix().lstrip('/')}"
+    return uri
+
+
+def main(action: Callable[[], None]) -> None:
+    """Run a stage's action as a script: errors a user can cause become one line and exit code 1."""
+    try:
+        action()
+    except LgcError as error:
+        sys.exit(f"error: {error}")
+    except (KeyboardInterrupt, Interrupted) as error:
+        note = str(error) or "interrupted"
+        print(f"{note}; run the same command again to continue", file=sys.stderr)
+        sys.exit(130)
+
+
+def _quietly(action: Callable[[], Any]) -> Any:
+    """Tracking may fail, training may not fail because of it."""
+    try:
+        return action()
+    except Exception as error:
+        _say(f"tracking: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; going on without")
+        return None
+
+
+def _say(line: str | None) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _summary(metrics: Mapping[str, Any]) -> str:
+    shown = {key.removeprefix("val/"): value for key, value in metrics["metrics"].items()}
+    wanted = ("bpp", "psnr", "base_psnr", "lpips_squeeze", "semantic.miou", "both.miou")
+    parts = [f"{key} {shown[key]:.3f}" for key in wanted if key in shown]
+    return ", ".join([*parts, f"{metrics['seconds']:.0f} s of training"])
+
+

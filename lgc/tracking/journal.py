@@ -1,0 +1,92 @@
+"""A write-ahead journal between the training loop and a tracking server.
+
+Every record is on disk before anybody tries to send it, and stays counted as unsent until the server took it.
+So a server that is away costs nothing but delay: records wait, are retried, and what is still unsent when the
+process ends is replayed by the next one that opens the same journal.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Record = Mapping[str, Any]
+Send = Callable[[list[Record]], None]
+
+
+class Journal:
+    """Records in ``folder/records.jsonl``; ``folder/sent`` counts the bytes already delivered."""
+
+    def __init__(self, folder: Path, send: Send, retry_seconds: float = 5.0, batch: int = 200) -> None:
+        """Start delivering in a thread; ``send`` takes records in order and raises when it cannot."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._path, self._mark = folder / "records.jsonl", folder / "sent"
+        self._send, self._retry, self._batch = send, retry_seconds, batch
+        self._file = self._path.open("a", encoding="utf-8")
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self.last_error: str | None = None
+        self._thread = threading.Thread(target=self._deliver, name="lgc-journal", daemon=True)
+        self._thread.start()
+
+    def append(self, record: Record) -> None:
+        """Write a record; returns at once."""
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        self._wake.set()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes not yet delivered."""
+        return self._path.stat().st_size - self._sent()
+
+    def close(self, patience: float = 20.0) -> bool:
+        """Deliver what is left, for at most ``patience`` seconds; whether all of it was delivered."""
+        deadline = time.monotonic() + patience
+        self._wake.set()
+        while self.unsent and time.monotonic() < deadline and self._thread.is_alive():
+            time.sleep(0.05)
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=2)
+        self._file.close()
+        return self.unsent == 0
+
+    def _sent(self) -> int:
+        return int(self._mark.read_text()) if self._mark.is_file() else 0
+
+    def _deliver(self) -> None:
+        position = self._sent()
+        while not self._closing.is_set():
+            records, after = self._read(position)
+            if not records:
+                self._wake.wait()
+                self._wake.clear()
+                continue
+            try:
+                self._send(records)
+            except Exception as error:  # whatever the server or the network does must not end training
+                self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+                self._closing.wait(self._retry)
+                continue
+            self.last_error = None
+            position = after
+            partial = self._mark.with_suffix(".partial")
+            partial.write_text(str(position))
+            partial.replace(self._mark)
+
+    def _read(self, position: int) -> tuple[list[Record], int]:
+        """Up to a batch of whole records from ``position``, and the position after them."""
+        records: list[Record] = []
+        with self._path.open("rb") as file:
+            file.seek(position)
+            for line in file:
+                if not line.endswith(b"\n") or len(records) == self._batch:
+                    break
+                records.append(json.loads(line))
+                position += len(line)
+        return records, position
