@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
+from lgc.models.analysis import Predictions
 from lgc.models.transforms import STRIDE
 
 Layers = Literal["semantic", "both"]
@@ -123,11 +124,31 @@ class LayeredCodec:
             BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
             ModelError: a file of another model, or a model without an analyzer.
         """
+        results: list[Analysis | None] = [None] * len(files)
+        for group, predictions in self._predictions(files, layers):
+            for place, result in zip(group.places, _analyses(predictions, group), strict=True):
+                results[place] = result
+        return _all(results)
+
+    def predict(self, files: Sequence[bytes], layers: Layers = "semantic") -> Predictions:
+        """As :meth:`analyze`, but the heads' raw outputs, for files of one size: logits (B, ...).
+
+        Raises :class:`ValueError` when the files' pictures differ in size.
+        """
+        parts = list(self._predictions(files, layers))
+        if len({(group.width, group.height) for group, _ in parts}) != 1:
+            raise ValueError("predict takes files of one picture size")
+        stacked = {
+            name: None if value is None else torch.cat([getattr(p, name) for _, p in parts])
+            for name, value in vars(parts[0][1]).items()
+        }
+        return Predictions(**stacked)
+
+    def _predictions(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, Predictions]]:
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
         parsed = [self._parse(data) for data in files]
-        results: list[Analysis | None] = [None] * len(files)
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
             y_s = self._decode_semantic(group, members)
@@ -136,10 +157,7 @@ class LayeredCodec:
                 y_r = self._decode_reconstruction(group, members, y_s)
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
             with torch.no_grad():
-                predictions = analyzer(latents)
-            for place, result in zip(group.places, _analyses(predictions, group), strict=True):
-                results[place] = result
-        return _all(results)
+                yield group, analyzer(latents)
 
     @torch.no_grad()
     def encode(self, pictures: Any) -> list[Encoded]:
@@ -260,7 +278,7 @@ def _as_pixels(picture: Any) -> np.ndarray:
     return array
 
 
-def _analyses(predictions: Any, group: _Group) -> Iterable[Analysis]:
+def _analyses(predictions: Predictions, group: _Group) -> Iterable[Analysis]:
     padded = tuple(side * STRIDE for side in group.latent_size)
     masks = attributes = pose = None
     if predictions.parsing is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +57,11 @@ def pipeline_key(config: Config, paths: Paths) -> str:
     """Hash of all tracked settings and the data: the pipeline that a stage's run belongs to."""
     settings = {key: value for key, value in asdict(config).items() if key not in UNTRACKED}
     return _hash({"params": settings, "data": data_hash(paths)})
+
+
+def params_hash(parts: Sequence[Any]) -> str:
+    """Hash of a list of settings (dataclasses or plain values)."""
+    return _hash([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
 
 
 def git_facts(root: Path) -> dict[str, str]:

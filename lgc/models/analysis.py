@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,8 +31,14 @@ class Predictions:
 
     def detach(self) -> Predictions:
         """Without gradients, in float32."""
-        values = {name: None if v is None else v.detach().float() for name, v in vars(self).items()}
-        return Predictions(**values)
+        return self._map(lambda value: value.detach().float())
+
+    def cpu(self) -> Predictions:
+        """In main memory."""
+        return self._map(lambda value: value.cpu())
+
+    def _map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Predictions:
+        return Predictions(**{name: None if v is None else change(v) for name, v in vars(self).items()})
 
 
 class ParsingHead(nn.Module):

@@ -1,0 +1,35 @@
+"""What every codec that lgc is compared with can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Codec(Protocol):
+    """A picture codec with a quality setting. ``data`` is always a complete file, headers included."""
+
+    name: str
+
+    def encode(self, pixels: np.ndarray, quality: int) -> bytes:
+        """uint8 RGB (H, W, 3) -> file; a higher ``quality`` spends more bytes."""
+        ...
+
+    def decode(self, data: bytes) -> np.ndarray:
+        """File -> uint8 RGB (H, W, 3)."""
+        ...
+
+    def describe(self, quality: int) -> Mapping[str, str]:
+        """Library, version and every option used at ``quality``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A codec that this machine lacks, and why."""
+
+    name: str
+    reason: str

@@ -1,0 +1,68 @@
+"""Pictures of an evaluation: rate-quality curves and a sheet of decoded faces."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+_AXES: Final = (
+    ("psnr", "PSNR (dB), higher is better"),
+    ("lpips_squeeze", "LPIPS-squeeze, lower is better"),
+    ("lpips_alex", "LPIPS-alex, lower is better"),
+    ("lpips_vgg", "LPIPS-vgg, lower is better"),
+    ("rgb.miou", "mIoU of the RGB reference on decoded pictures"),
+    ("rgb.attribute_accuracy", "attribute accuracy of the RGB reference"),
+)
+
+
+def rate_quality(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """One panel a metric that was measured: every codec's points over bits per pixel (log scale)."""
+    axes = [(key, label) for key, label in _AXES if any(key in r for r in rows if r["codec"] != "original")]
+    figure, panels = pyplot.subplots(1, len(axes), figsize=(5.2 * len(axes), 4.4), squeeze=False)
+    codecs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["codec"] != "original":
+            codecs[row["codec"]].append(row)
+    for panel, (key, label) in zip(panels[0], axes, strict=True):
+        for codec, points in codecs.items():
+            known = sorted((r["bpp"], r[key]) for r in points if key in r)
+            if known:
+                panel.plot(*zip(*known, strict=True), marker="o", label=codec)
+        for row in rows:
+            if row["codec"] == "original" and key in row:
+                panel.axhline(row[key], color="grey", linestyle=":", label="originals")
+        panel.set(xscale="log", xlabel="bits per pixel (real files)", ylabel=label)
+        panel.grid(alpha=0.3)
+    panels[0][0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def labelled_sheet(columns: Mapping[str, np.ndarray], path: Path, scale: int = 1, gap: int = 4) -> None:
+    """Columns of pictures (N, H, W, 3) uint8 under their titles, one line a picture."""
+    first = next(iter(columns.values()))
+    count, height, width = first.shape[:3]
+    height, width = height * scale, width * scale
+    font = ImageFont.load_default(size=12)
+    top = 34
+    canvas = Image.new(
+        "RGB", (len(columns) * (width + gap) - gap, top + count * (height + gap) - gap), (250, 250, 250)
+    )
+    draw = ImageDraw.Draw(canvas)
+    for column, (title, pictures) in enumerate(columns.items()):
+        left = column * (width + gap)
+        draw.multiline_text((left + 2, 2), title, fill=(20, 20, 20), font=font, spacing=2)
+        for row, picture in enumerate(pictures):
+            tile = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(tile, (left, top + row * (height + gap)))
+    canvas.save(path)

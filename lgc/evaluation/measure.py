@@ -1,0 +1,159 @@
+"""Runs codecs over pictures: bytes, decoded pictures, and what machines read from either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+import torch
+
+from lgc import images
+from lgc.baselines.base import Codec
+from lgc.bitstream.codec import Encoded, LayeredCodec
+from lgc.bitstream.container import strip
+from lgc.data.loader import Batch, in_order
+from lgc.data.shards import Split
+from lgc.evaluation.points import Point
+from lgc.metrics.image import LPIPS, psnr
+from lgc.metrics.tasks import TaskScores
+from lgc.models.analysis import Predictions, RGBAnalyzer
+
+BATCH: Final = 16
+Tick = Callable[[int], None]
+
+
+class PictureMetric(Protocol):
+    """One value a picture from decoded and original pictures."""
+
+    def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What stays the same for every codec: pictures, metrics, the RGB reference."""
+
+    split: Split
+    limit: int | None
+    metrics: Mapping[str, PictureMetric]
+    reference: RGBAnalyzer | None
+    device: torch.device
+
+    def batches(self) -> Iterator[Batch]:
+        """All pictures once, in order."""
+        return in_order(self.split, BATCH, self.limit)
+
+    def __len__(self) -> int:
+        return min(len(self.split), self.limit) if self.limit else len(self.split)
+
+    @property
+    def pixels(self) -> int:
+        """Of one picture."""
+        return self.split.manifest.image_size**2
+
+
+def picture_metrics(lpips: LPIPS | None) -> dict[str, PictureMetric]:
+    """PSNR, and LPIPS where its weights are at hand."""
+    return {"psnr": psnr} | ({lpips.info.name: lpips} if lpips else {})
+
+
+def measure_originals(bench: Bench, tick: Tick) -> Point:
+    """The RGB reference on original pictures; the rate is that of their source files."""
+    point = Point("original", "", bench.pixels)
+    collect = _Collector(bench, point)
+    for batch in bench.batches():
+        collect.reference(batch.x, batch)
+        tick(len(batch))
+    point.values["bytes"] = bench.split.column("source_bytes")[: len(bench)].double().numpy()
+    return collect.done()
+
+
+def measure_baseline(codec: Codec, quality: int, bench: Bench, tick: Tick) -> Point:
+    """A classical codec at one quality."""
+    point = Point(codec.name, str(quality), bench.pixels, about=codec.describe(quality))
+    collect = _Collector(bench, point)
+    for batch in bench.batches():
+        files = [codec.encode(pixels, quality) for pixels in images.to_uint8(batch.x).numpy()]
+        decoded = np.stack([codec.decode(data) for data in files])
+        collect.value("bytes", [len(data) for data in files])
+        collect.pictures(decoded, batch)
+        tick(len(batch))
+    return collect.done()
+
+
+def measure_layered(
+    name: str,
+    codec: LayeredCodec,
+    bench: Bench,
+    estimate: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None,
+    tick: Tick,
+) -> tuple[Point, Point]:
+    """Our codec: the whole file, and the base-only file cut from it.
+
+    ``estimate`` gives bits a picture of each layer by the float model, (B,) each.
+    """
+    full, base = Point(name, "", bench.pixels), Point(name, "base", bench.pixels)
+    of_full, of_base = _Collector(bench, full), _Collector(bench, base)
+    for batch in bench.batches():
+        encoded = codec.encode(list(images.to_uint8(batch.x).numpy()))
+        files = [e.data for e in encoded]
+        stripped = [strip(data) for data in files]
+        of_full.value("bytes", [len(data) for data in files])
+        of_base.value("bytes", [len(data) for data in stripped])
+        of_full.account(encoded)
+        if estimate is not None:
+            for layer, bits in estimate(batch.x.to(bench.device)).items():
+                of_full.value(f"estimated_bits_{layer}", bits.double().cpu().tolist())
+        of_full.pictures(np.stack(codec.decompress(files)), batch)
+        of_base.pictures(np.stack(codec.decompress(stripped)), batch)
+        if codec.model.analyzers:
+            of_base.latents("semantic", codec, stripped, batch)
+            of_full.latents("both", codec, files, batch)
+        tick(len(batch))
+    return of_full.done(), of_base.done()
+
+
+class _Collector:
+    def __init__(self, bench: Bench, point: Point) -> None:
+        self._bench, self._point = bench, point
+        self._values: dict[str, list[float]] = {}
+
+    def value(self, name: str, values: Sequence[float]) -> None:
+        self._values.setdefault(name, []).extend(float(v) for v in values)
+
+    def account(self, encoded: Sequence[Encoded]) -> None:
+        self.value("header_bytes", [e.header_bytes for e in encoded])
+        for layer in ("semantic", "reconstruction"):
+            accounts = [getattr(e, layer) for e in encoded]
+            self.value(f"bytes_{layer}", [a.payload_bytes for a in accounts])
+            self.value(f"ideal_bits_{layer}", [a.ideal_bits for a in accounts])
+            self.value(f"termination_bits_{layer}", [a.termination_bits for a in accounts])
+
+    def pictures(self, decoded: np.ndarray, batch: Batch) -> None:
+        """Decoded uint8 (B, H, W, 3): every picture metric, and the reference's view."""
+        x_hat = images.to_float(torch.from_numpy(decoded)).to(self._bench.device)
+        x = batch.x.to(self._bench.device)
+        for name, metric in self._bench.metrics.items():
+            self.value(name, metric(x_hat, x).cpu().tolist())
+        self.reference(x_hat, batch)
+
+    @torch.no_grad()
+    def reference(self, x: torch.Tensor, batch: Batch) -> None:
+        if self._bench.reference is not None:
+            padded = images.pad(x.to(self._bench.device), 16)
+            self._add("rgb", self._bench.reference(padded), batch)
+
+    @torch.no_grad()
+    def latents(
+        self, layers: Literal["semantic", "both"], codec: LayeredCodec, files: Sequence[bytes], batch: Batch
+    ) -> None:
+        self._add(layers, codec.predict(files, layers), batch)
+
+    def done(self) -> Point:
+        self._point.values |= {name: np.array(values) for name, values in self._values.items()}
+        return self._point
+
+    def _add(self, name: str, predictions: Predictions, batch: Batch) -> None:
+        scores = self._point.tasks.setdefault(name, TaskScores())
+        scores.add(predictions.cpu(), batch.masks, batch.attributes, batch.pose)

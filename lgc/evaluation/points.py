@@ -1,0 +1,71 @@
+"""Measurements of one codec at one setting over one set of pictures, kept by picture."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lgc.metrics.tasks import TaskScores
+
+_FIELDS = ("confusion", "attribute_hits", "pose_errors")
+
+
+@dataclass
+class Point:
+    """What a rate-quality plot shows as one dot."""
+
+    codec: str
+    setting: str
+    pixels: int
+    """Of one picture."""
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    """float64 (N,) a metric: ``bytes``, ``psnr``, ``lpips_squeeze``, ..."""
+    tasks: dict[str, TaskScores] = field(default_factory=dict)
+    """By what was analysed: ``semantic`` and ``both`` (layers, from bytes), ``rgb`` (decoded pictures)."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Encoder library, version, options."""
+
+    @property
+    def key(self) -> str:
+        """Name in tables."""
+        return f"{self.codec} {self.setting}".strip()
+
+    @property
+    def bpp(self) -> float:
+        """Bits of real files per pixel, mean over pictures."""
+        return float(8 * self.values["bytes"].mean() / self.pixels)
+
+    def save(self, path: Path) -> None:
+        """Write to ``path``, whole or not at all."""
+        arrays = {f"values/{name}": value for name, value in self.values.items()}
+        for name, scores in self.tasks.items():
+            for part in _FIELDS:
+                if stacked := getattr(scores, part):
+                    arrays[f"tasks/{name}/{part}"] = np.stack(stacked)
+        head = {"codec": self.codec, "setting": self.setting, "pixels": self.pixels, "about": dict(self.about)}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(buffer.getvalue())
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Point:
+        """Undo :meth:`save`."""
+        with np.load(path, allow_pickle=False) as stored:
+            point = cls(**json.loads(stored["head"].tobytes()))
+            for name in stored.files:
+                kind, *rest = name.split("/")
+                if kind == "values":
+                    point.values[rest[0]] = stored[name]
+                elif kind == "tasks":
+                    scores = point.tasks.setdefault(rest[0], TaskScores())
+                    getattr(scores, rest[1]).extend(stored[name])
+        return point
