@@ -1,1 +1,46 @@
-"""Layered generative compression."""
+"""Layered generative compression: one small file that machines read and people look at.
+
+::
+
+    import lgc
+
+    codec = lgc.load("model.safetensors")      # device="auto"
+    data = codec.compress(picture)             # Pillow picture, uint8 array or float tensor -> bytes
+    codec.decompress(data)                     # -> uint8 array (H, W, 3)
+    codec.analyze(data).attributes["Smiling"]  # read from the semantic layer, no picture decoded
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from lgc.errors import BitstreamError, ImageError, LgcError, ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lgc.bitstream.codec import LayeredCodec
+
+try:
+    __version__ = version("lgc")
+except PackageNotFoundError:  # run from a source tree that was not installed
+    __version__ = "0+unknown"
+
+
+def load(model: Path | str, device: str = "auto") -> LayeredCodec:
+    """Load a model file; ``device`` is ``auto`` (the GPU when there is one), ``cpu`` or ``cuda``.
+
+    Raises :class:`ModelError` when the file is missing, damaged or no model.
+    """
+    import torch
+
+    from lgc.bitstream.codec import LayeredCodec
+    from lgc.bitstream.model_file import load_model
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return LayeredCodec(load_model(model, device))
+
+
+__all__ = ["BitstreamError", "ImageError", "LgcError", "ModelError", "__version__", "load"]

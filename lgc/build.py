@@ -152,13 +152,14 @@ def export_stage(
         raise TrainingError(f"{checkpoint}: training has not finished; run the stage again")
     folder = paths.stage(name)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
     about = {
         "stage": name,
         "data": config.data.name,
         "licence": f"trained on {config.data.name}: {config.data.licence}",
-        "metrics": metrics,
+        "samples": state["samples"],
+        **facts,
     }
+    metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
         out = Path(scratch) / name
         out.mkdir()
@@ -204,9 +205,7 @@ def _train_codec(name: TrainStage, config: Config, paths: Paths, context: Contex
         state=TrainState(players, MovingAverage({"codec": codec}, training.ema_decay), {"rate": controllers}),
         loader=_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
-        validator=CodecValidator(
-            Split(paths.data, "val"), training.validation_images, context.device, lpips
-        ),
+        validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, lpips),
         notices=notices,
     )
 
@@ -272,16 +271,19 @@ def _codec_players(
     groups = codec.parameter_groups(training.lr)
     if analyzers is not None:
         modules["analyzers"] = analyzers
-        groups.append(
-            {"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True}
-        )
+        groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
     players = [Player("codec", objective, modules, _adam(groups), training.clip_norm)]
     if weights.adversarial and training.schedule.adversarial_from < 1:
         critic = DiscriminatorObjective(discriminator, training.adversarial)
         optimizer = _adam([{"params": list(discriminator.parameters()), "lr": training.discriminator_lr}], 0.5)
         players.append(
             Player(
-                "discriminator", critic, {"discriminator": discriminator}, optimizer, training.clip_norm, follows=True
+                "discriminator",
+                critic,
+                {"discriminator": discriminator},
+                optimizer,
+                training.clip_norm,
+                follows=True,
             )
         )
     metric = None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips)

@@ -12,7 +12,10 @@ import numpy as np
 class Codec(Protocol):
     """A picture codec with a quality setting. ``data`` is always a complete file, headers included."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """In tables."""
+        ...
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
         """uint8 RGB (H, W, 3) -> file; a higher ``quality`` spends more bytes."""

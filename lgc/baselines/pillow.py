@@ -35,12 +35,17 @@ class PillowCodec:
 
     def describe(self, quality: int) -> Mapping[str, str]:
         """See :class:`~lgc.baselines.base.Codec`."""
-        return {"library": f"Pillow {pillow_version}", **{k: str(v) for k, v in self.options(quality).items()}}
+        return {
+            "library": f"Pillow {pillow_version}",
+            **{k: str(v) for k, v in self.options(quality).items()},
+        }
 
 
 _CODECS: Final[Mapping[str, PillowCodec]] = {
     "jpeg": PillowCodec(
-        "jpeg", "JPEG", lambda q: {"quality": max(1, q), "optimize": True, "progressive": True, "subsampling": "4:2:0"}
+        "jpeg",
+        "JPEG",
+        lambda q: {"quality": max(1, q), "optimize": True, "progressive": True, "subsampling": "4:2:0"},
     ),
     "webp": PillowCodec("webp", "WEBP", lambda q: {"quality": q, "method": 6}),
     "avif": PillowCodec("avif", "AVIF", lambda q: {"quality": q, "speed": 2, "subsampling": "4:2:0"}),

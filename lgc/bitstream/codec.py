@@ -85,25 +85,31 @@ class LayeredCodec:
         self.model = model
         self._batch_size = batch_size
 
-    def compress(self, pictures: Any) -> list[bytes]:
-        """Pictures -> one ``.lgc`` byte string each.
+    def compress(self, pictures: Any) -> Any:
+        """Pictures -> ``.lgc`` bytes: one byte string for one picture, a list for several.
 
         Args:
-            pictures: a sequence of Pillow pictures, uint8 arrays (H, W, 3) or (H, W), or float tensors
-                (3, H, W) in [0, 1]; or one tensor (B, 3, H, W).
+            pictures: a Pillow picture, a uint8 array (H, W, 3) or (H, W), a float tensor (3, H, W) in
+                [0, 1]; a sequence of these, of any sizes; or one tensor (B, 3, H, W).
 
         Raises:
-            ImageError: a picture of a shape or type that is none of these.
+            ImageError: a picture of a shape or type that is none of these, or larger than 8192 x 8192.
         """
+        if _is_one_picture(pictures):
+            return self.encode([pictures])[0].data
         return [encoded.data for encoded in self.encode(pictures)]
 
-    def decompress(self, files: Sequence[bytes], layers: Layers = "both") -> list[np.ndarray]:
-        """Files -> uint8 (H, W, 3) each; a base-only file, or ``layers="semantic"``, gives the base picture.
+    def decompress(self, files: Any, layers: Layers = "both") -> Any:
+        """``.lgc`` bytes (one or a sequence) -> uint8 array (H, W, 3), or a list of them.
+
+        A base-only file, or ``layers="semantic"``, gives the base picture.
 
         Raises:
             BitstreamError: a damaged file.
             ModelError: a file of another model.
         """
+        if isinstance(files, bytes):
+            return self.decompress([files], layers)[0]
         parsed = [self._parse(data) for data in files]
         pictures: list[np.ndarray | None] = [None] * len(files)
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
@@ -114,16 +120,18 @@ class LayeredCodec:
                 pictures[place] = np.ascontiguousarray(picture)
         return _all(pictures)
 
-    def analyze(self, files: Sequence[bytes], layers: Layers = "semantic") -> list[Analysis]:
-        """Files -> masks, attributes and pose, without decoding a picture.
+    def analyze(self, files: Any, layers: Layers = "semantic") -> Any:
+        """``.lgc`` bytes (one or a sequence) -> :class:`Analysis`, or a list; no picture is decoded.
 
-        ``layers="both"`` also reads the reconstruction layer, where the file has it. Only the bytes up to the
-        end of the semantic layer are looked at otherwise, so ``files`` may be cut there.
+        ``layers="both"`` also reads the reconstruction layer. Only the bytes up to the end of the semantic
+        layer are looked at otherwise, so files may be cut there.
 
         Raises:
             BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
             ModelError: a file of another model, or a model without an analyzer.
         """
+        if isinstance(files, bytes):
+            return self.analyze([files], layers)[0]
         results: list[Analysis | None] = [None] * len(files)
         for group, predictions in self._predictions(files, layers):
             for place, result in zip(group.places, _analyses(predictions, group), strict=True):
@@ -176,9 +184,7 @@ class LayeredCodec:
         semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
         reconstruction, _, covered_r = coders["reconstruction"].encode(y_r.float(), self._context(y_s_hat))
         start = container.header_start(self.model.model_id, group.width, group.height)
-        for layer_s, bytes_s, layer_r, bytes_r in zip(
-            semantic, covered_s, reconstruction, covered_r, strict=True
-        ):
+        for layer_s, bytes_s, layer_r, bytes_r in zip(semantic, covered_s, reconstruction, covered_r, strict=True):
             stack = new_stack(zlib.crc32(start + bytes_s))
             layer_s.push_all(stack)
             payload_s = stack_to_bytes(stack)
@@ -194,9 +200,7 @@ class LayeredCodec:
             )
 
     @torch.no_grad()
-    def _decode_group(
-        self, group: _Group, members: Sequence[container.Container], layers: Layers
-    ) -> torch.Tensor:
+    def _decode_group(self, group: _Group, members: Sequence[container.Container], layers: Layers) -> torch.Tensor:
         y_s = self._decode_semantic(group, members)
         y_s_hat = from_fixed(y_s)
         full = [m.reconstruction is not None and layers == "both" for m in members]
@@ -212,9 +216,7 @@ class LayeredCodec:
     def _decode_semantic(self, group: _Group, members: Sequence[container.Container]) -> torch.Tensor:
         where = "semantic layer"
         stacks = [stack_from_bytes(m.semantic, where) for m in members]
-        y_s, covered = self.model.coders["semantic"].decode(
-            stacks, None, *group.latent_size, self.model.device
-        )
+        y_s, covered = self.model.coders["semantic"].decode(stacks, None, *group.latent_size, self.model.device)
         for stack, member, decoded in zip(stacks, members, covered, strict=True):
             expect_check(stack, zlib.crc32(member.header.covered + decoded), where)
         return y_s
@@ -260,6 +262,12 @@ class LayeredCodec:
                 yield _Group(places[start : start + self._batch_size], width, height)
 
 
+def _is_one_picture(value: Any) -> bool:
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return value.ndim == 3 or (isinstance(value, np.ndarray) and value.ndim == 2)
+    return isinstance(value, Image.Image)
+
+
 def _as_pixels(picture: Any) -> np.ndarray:
     """Any accepted form of one picture -> uint8 (H, W, 3)."""
     if isinstance(picture, Image.Image):
@@ -267,7 +275,9 @@ def _as_pixels(picture: Any) -> np.ndarray:
         return images.from_pil(picture)
     if isinstance(picture, torch.Tensor):
         if picture.ndim != 3 or picture.shape[0] != 3 or not picture.is_floating_point():
-            raise ImageError(f"a tensor must be float (3, H, W) in [0, 1], not {picture.dtype} {tuple(picture.shape)}")
+            raise ImageError(
+                f"a tensor must be float (3, H, W) in [0, 1], not {picture.dtype} {tuple(picture.shape)}"
+            )
         picture = images.to_uint8(picture[None])[0].cpu().numpy()
     array = np.asarray(picture)
     if array.ndim == 2:

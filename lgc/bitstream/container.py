@@ -114,9 +114,7 @@ def parse(data: bytes) -> Container:
     header, offset = parse_header(data)
     end = offset + header.semantic_length
     if end > len(data):
-        raise BitstreamError(
-            f"offset {len(data)}: file ends inside the semantic layer, which goes on to {end}"
-        )
+        raise BitstreamError(f"offset {len(data)}: file ends inside the semantic layer, which goes on to {end}")
     if len(data) - end > MAX_PAYLOAD:
         raise BitstreamError(f"offset {end}: reconstruction layer of {len(data) - end} bytes is too long")
     return Container(header, data[offset:end], data[end:] or None)

@@ -39,7 +39,12 @@ class CodedLayer:
 
 class _Source(Protocol):
     def take(
-        self, name: str, coder: SymbolCoder, centre: torch.Tensor, index: np.ndarray, mask: np.ndarray | None
+        self,
+        name: str,
+        coder: SymbolCoder,
+        centre: torch.Tensor,
+        index: np.ndarray,
+        mask: np.ndarray | None,
     ) -> torch.Tensor: ...
 
 
@@ -72,7 +77,7 @@ class LayerCoder:
         if self._layer.config.hyper_channels:
             values["z"] = to_fixed(self._layer.hyper_latent(y).float())
         source = _Rounding(values, [CodedLayer() for _ in y])
-        y_hat, covered = self._walk(source, context, *y.shape[-2:], len(y), y.device)
+        y_hat, covered = self._walk(source, context, y.shape[-2], y.shape[-1], len(y), y.device)
         return source.coded, y_hat, covered
 
     def decode(
@@ -124,10 +129,7 @@ class LayerCoder:
                 index = index.clamp(0, SCALE_LEVELS - 1)
                 mean = mean.clamp(-LIMIT, LIMIT)
                 decoded = source.take("y", self._gaussian, mean, index.cpu().numpy(), mask)
-            if mask is None:
-                y_hat = decoded
-            else:
-                y_hat = torch.where(torch.from_numpy(mask).to(device), decoded, y_hat)
+            y_hat = decoded if mask is None else torch.where(torch.from_numpy(mask).to(device), decoded, y_hat)
         y_hat = y_hat.clamp(-LIMIT, LIMIT)
         parts = [y_hat] if z_hat is None else [z_hat, y_hat]
         flat = torch.cat([part.flatten(1) for part in parts], dim=1).cpu().numpy().astype("<i4")
@@ -156,7 +158,12 @@ class _Rounding:
         self.coded = coded
 
     def take(
-        self, name: str, coder: SymbolCoder, centre: torch.Tensor, index: np.ndarray, mask: np.ndarray | None
+        self,
+        name: str,
+        coder: SymbolCoder,
+        centre: torch.Tensor,
+        index: np.ndarray,
+        mask: np.ndarray | None,
     ) -> torch.Tensor:
         offsets = self._values[name] - centre
         rounded = (offsets + ONE // 2).div(ONE, rounding_mode="floor").cpu().numpy()
@@ -175,7 +182,12 @@ class _Reading:
         self._stacks = stacks
 
     def take(
-        self, name: str, coder: SymbolCoder, centre: torch.Tensor, index: np.ndarray, mask: np.ndarray | None
+        self,
+        name: str,
+        coder: SymbolCoder,
+        centre: torch.Tensor,
+        index: np.ndarray,
+        mask: np.ndarray | None,
     ) -> torch.Tensor:
         symbols = np.zeros(index.shape, np.int64)
         for picture, stack in enumerate(self._stacks):

@@ -22,6 +22,7 @@ from lgc.entropy.exact import ExactNetwork, IntegerNetwork
 from lgc.entropy.tables import TableSet
 from lgc.errors import ModelError
 from lgc.models.analysis import MultiTaskAnalyzer
+from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
 from lgc.models.layered import Architecture, LayeredCompressor
 from lgc.models.transforms import Widths
@@ -135,20 +136,19 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
         if [key for key in missing.missing_keys if ".predict." not in key and ".refine." not in key]:
             raise ModelError(f"{path}: lacks networks, e.g. {missing.missing_keys[0]}")
         gaussian = SymbolCoder(_table_set(tensors, "tables.gaussian"))
-        coders = {
-            name: _layer_coder(getattr(compressor, name), name, tensors, gaussian, device) for name in LAYERS
-        }
+        coders = {name: _layer_coder(getattr(compressor, name), name, tensors, gaussian, device) for name in LAYERS}
         for name in LAYERS:  # only their integer form is real
             layer = getattr(compressor, name)
             layer.refine = nn.ModuleDict()
             layer.predict = None
         analyzers = {
-            name: _load_analyzer(info, name, _under(f"analyzer.{name}.", tensors)) for name in _analyzer_names(tensors)
+            name: _load_analyzer(info, name, _under(f"analyzer.{name}.", tensors))
+            for name in _analyzer_names(tensors)
         }
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: not a usable model file ({error})") from error
     for module in (compressor, *analyzers.values()):
-        module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        channels_last(module, device).eval().requires_grad_(False)
     return LayeredModel(info, model_id, compressor, coders, analyzers, device, path.stat().st_size)
 
 
@@ -193,10 +193,10 @@ def _model_id(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -
 
 
 def _exact_networks(layer: LatentLayer) -> dict[str, ExactNetwork]:
-    networks = {f"refine{step}": network for step, network in layer.refine.items()}
-    if layer.config.context_channels:
+    networks: dict[str, Any] = {f"refine{step}": network for step, network in layer.refine.items()}
+    if layer.predict is not None:
         networks["predict"] = layer.predict
-    return networks  # type: ignore[return-value]
+    return networks
 
 
 def _layer_coder(

@@ -39,8 +39,9 @@ def compose(overrides: Sequence[str] = (), folder: Path | str = "conf") -> dict[
         reason = " ".join(str(error).split())
         raise ConfigError(f"{folder}: {reason}") from error
     assert isinstance(raw, dict)
-    parse(raw)
-    return raw  # type: ignore[return-value]
+    plain = {str(key): value for key, value in raw.items()}
+    parse(plain)
+    return plain
 
 
 def write_params(raw: Mapping[str, Any], path: Path = PARAMS) -> bool:

@@ -170,9 +170,10 @@ def prefetch(produce: Callable[[], Iterator[Batch]], depth: int) -> Iterator[Bat
     def put(item: Any) -> None:
         while not stop.is_set():
             try:
-                return ready.put(item, timeout=0.2)
+                ready.put(item, timeout=0.2)
             except queue.Full:
                 continue
+            return
 
     def work() -> None:
         try:

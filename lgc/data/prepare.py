@@ -77,7 +77,7 @@ def prepare(
     partial_out.mkdir(parents=True)
     try:
         total, done, left_out = sum(map(len, chosen.values())), 0, 0
-        splits = {}
+        splits: dict[str, SplitInfo] = {}
         load = partial(load_row, image_size=image_size, mask_size=mask_size)
         for split, samples in chosen.items():
             shards: list[ShardInfo] = []
@@ -92,7 +92,8 @@ def prepare(
                     counts += _annotated(usable)
                 if progress:
                     progress(done, total)
-            splits[split] = SplitInfo(*map(int, counts), shards=tuple(shards))
+            images_, masks, attributes, pose = (int(count) for count in counts)
+            splits[split] = SplitInfo(images_, masks, attributes, pose, tuple(shards))
         manifest = Manifest(
             name=name,
             licence=licence,
@@ -141,9 +142,7 @@ def _limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
     return sorted(samples, key=lambda sample: not sample.parts)[:limit] if limit else samples
 
 
-def _map(
-    load: Callable[[Sample], Row | None], samples: Iterable[Sample], workers: int
-) -> Iterator[Row | None]:
+def _map(load: Callable[[Sample], Row | None], samples: Iterable[Sample], workers: int) -> Iterator[Row | None]:
     if workers <= 1:
         yield from map(load, samples)
         return
@@ -161,7 +160,8 @@ def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:
     tensors = {
         "images": np.stack([row.image for row in rows]),
         "mask_rows": np.array(
-            [number if row.mask is not None else -1 for row, number in zip(rows, numbers, strict=True)], np.int32
+            [number if row.mask is not None else -1 for row, number in zip(rows, numbers, strict=True)],
+            np.int32,
         ),
         "attributes": np.stack([row.attributes for row in rows]),
         "pose": np.stack([row.pose for row in rows]),

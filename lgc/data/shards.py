@@ -124,7 +124,9 @@ class Split:
         counts = [len(shard["images"]) for shard in self._shards]
         self._shard_of = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.long))
         starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
-        self._row_of = torch.arange(sum(counts)) - starts[self._shard_of] if counts else torch.empty(0, dtype=torch.long)
+        self._row_of = (
+            torch.arange(sum(counts)) - starts[self._shard_of] if counts else torch.empty(0, dtype=torch.long)
+        )
 
     def __len__(self) -> int:
         return len(self._shard_of)

@@ -34,9 +34,7 @@ class SymbolCoder:
         # constriction gives each symbol one unit and shares the rest by the given weights, so weights of
         # frequency - 1 reproduce our integer tables exactly (tested against a reference coder).
         self._models = [
-            constriction.stream.model.Categorical(
-                (tables.row(table).astype(np.float64) - 1.0), perfect=False
-            )
+            constriction.stream.model.Categorical((tables.row(table).astype(np.float64) - 1.0), perfect=False)
             for table in range(len(tables))
         ]
 
@@ -47,9 +45,7 @@ class SymbolCoder:
         for places in np.split(order, edges) if len(order) else []:
             yield int(index[places[0]]), places
 
-    def push(
-        self, stack: constriction.stream.stack.AnsCoder, symbols: np.ndarray, index: np.ndarray
-    ) -> None:
+    def push(self, stack: constriction.stream.stack.AnsCoder, symbols: np.ndarray, index: np.ndarray) -> None:
         """Put a group of symbols (N,) with their tables (N,) on the stack."""
         for table, places in reversed(list(self.groups(index))):
             shifted = symbols[places] + self.tables.radius[table]

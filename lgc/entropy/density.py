@@ -34,7 +34,9 @@ class LayerDensity(nn.Module):
     def __init__(self, factorised_channels: int) -> None:
         """``factorised_channels`` is 0 for a layer whose every part is predicted."""
         super().__init__()
-        self.bottleneck = EntropyBottleneck(factorised_channels, init_scale=_INIT_SCALE) if factorised_channels else None
+        self.bottleneck = (
+            EntropyBottleneck(factorised_channels, init_scale=_INIT_SCALE) if factorised_channels else None
+        )
         self.conditional = GaussianConditional(None, scale_bound=SCALE_MIN)
 
     def factorised(self, values: torch.Tensor) -> torch.Tensor:

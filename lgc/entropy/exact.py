@@ -100,6 +100,15 @@ class ExactNetwork(nn.Module):
                 x = layer(functional.relu(x) if number else x)
             return x
 
+    @torch.no_grad()
+    def start_near_zero(self) -> None:
+        """Scale the last layer down, so that every output starts near 0."""
+        last = self.layers[-1]
+        assert isinstance(last, ExactConv2d)
+        assert last.bias is not None
+        last.weight.mul_(0.1)
+        last.bias.zero_()
+
     def integer_form(self) -> IntegerNetwork:
         """The network that coding uses, with the weights of now."""
         return IntegerNetwork([layer.integers() for layer in self.layers])  # type: ignore[operator]

@@ -48,7 +48,12 @@ class Point:
             for part in _FIELDS:
                 if stacked := getattr(scores, part):
                     arrays[f"tasks/{name}/{part}"] = np.stack(stacked)
-        head = {"codec": self.codec, "setting": self.setting, "pixels": self.pixels, "about": dict(self.about)}
+        head = {
+            "codec": self.codec,
+            "setting": self.setting,
+            "pixels": self.pixels,
+            "about": dict(self.about),
+        }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,11 @@ def local_cluster() -> Iterator[str]:
         log = Path(folder) / "head.log"
         with log.open("wb") as output:
             head = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, **_ENV}
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **_ENV},
             )
         try:
             _wait_until_up(head, port, log)

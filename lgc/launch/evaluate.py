@@ -61,9 +61,7 @@ def run_evaluate() -> None:
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache")
         summary = summarise(points, config.evaluate.bootstrap, list(OURS))
         pictures = plan.bench.split.images(torch.arange(min(16, len(plan.bench)))).numpy()
-        summary["timing_ms_batch_1"] = time_paths(
-            plan.layered["joint"].codec, plan.bench.reference, pictures
-        )
+        summary["timing_ms_batch_1"] = time_paths(plan.layered["joint"].codec, plan.bench.reference, pictures)
         summary["absent"] = dict(plan.absent)
         _write(out, config.evaluate, plan, points, summary)
         run.metrics(dict(_headline(summary)), step=0)
@@ -85,7 +83,10 @@ def make_plan(config: Config, paths: Paths) -> Plan:
     chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
     reference = load_reference(config, paths, chosen).to(device)
     layered = {
-        name: Layered(LayeredCodec(load_model(paths.model(stage), device)), _float_estimate(config, paths, stage, device))
+        name: Layered(
+            LayeredCodec(load_model(paths.model(stage), device)),
+            _float_estimate(config, paths, stage, device),
+        )
         for name, stage in OURS.items()
     }
     baselines: list[tuple[Codec, Sequence[int]]] = []
@@ -130,8 +131,11 @@ def _measure(plan: Plan, cache: Path) -> list[Point]:
     with tqdm(total=count_tasks(plan) * len(plan.bench), unit="img", dynamic_ncols=True) as bar:
 
         def progress(name: str) -> Tick:
+            def tick(n: int) -> None:
+                bar.update(n)
+
             bar.set_description(f"evaluate {name}")
-            return lambda n: bool(bar.update(n)) and None
+            return tick
 
         return evaluate(plan, cache, progress)
 
@@ -190,7 +194,9 @@ def _write_examples(out: Path, config: EvaluateConfig, plan: Plan) -> None:
         columns[title(f"{baseline.name} {qualities[0]}", [len(c) for c in coded])] = decoded
     masks = [analysis.mask for analysis in codec.analyze(stripped)]
     if masks[0] is not None:
-        columns["mask read from\nsemantic layer"] = np.stack([colour_mask(mask) for mask in masks if mask is not None])
+        columns["mask read from\nsemantic layer"] = np.stack(
+            [colour_mask(mask) for mask in masks if mask is not None]
+        )
     if bool(split.has_mask[rows].any()):
         size = pictures.shape[1]
         true = split.masks(rows, absent=255).numpy()
@@ -218,7 +224,15 @@ def _print_table(points: Sequence[Point]) -> None:
     from rich.table import Table
 
     rows = curve_rows(points)
-    wanted = ["bpp", "psnr", "lpips_squeeze", "semantic.miou", "both.miou", "rgb.miou", "rgb.attribute_accuracy"]
+    wanted = [
+        "bpp",
+        "psnr",
+        "lpips_squeeze",
+        "semantic.miou",
+        "both.miou",
+        "rgb.miou",
+        "rgb.attribute_accuracy",
+    ]
     columns = [name for name in wanted if any(name in row for row in rows)]
     table = Table(title="evaluation, means over the split")
     table.add_column("codec")

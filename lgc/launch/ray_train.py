@@ -59,7 +59,9 @@ def run_ray(
         _worker,
         train_loop_config={"job": job, "board": board},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})}
+            num_workers=workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
         ),
         run_config=ray_train.RunConfig(
             name=name,

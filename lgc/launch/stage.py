@@ -79,9 +79,7 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
     from lgc.launch.ray_train import run_ray
 
     storage = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
-    return run_ray(
-        job, storage, name, runtime.workers, runtime.device, runtime.max_failures, runtime.address
-    )
+    return run_ray(job, storage, name, runtime.workers, runtime.device, runtime.max_failures, runtime.address)
 
 
 def storage_folder(config: Config, paths: Paths) -> Path:
@@ -89,9 +87,7 @@ def storage_folder(config: Config, paths: Paths) -> Path:
     return paths.root / ("runs" if "://" in config.runtime.storage else config.runtime.storage)
 
 
-def _export(
-    name: TrainStage, config: Config, paths: Paths, checkpoint: Path, run: StageRun
-) -> Mapping[str, Any]:
+def _export(name: TrainStage, config: Config, paths: Paths, checkpoint: Path, run: StageRun) -> Mapping[str, Any]:
     measured = read_state(checkpoint)["metrics"]
     facts: dict[str, Any] = {"metrics": measured}
     if name == "train_reference":
@@ -107,9 +103,7 @@ def _export(
 
 
 @contextmanager
-def recorded(
-    name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]
-) -> Iterator[StageRun]:
+def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]) -> Iterator[StageRun]:
     """Open the stage's MLflow run below its pipeline's, and close it as it deserves."""
     journal = storage_folder(config, paths) / "journal" / f"{name}-{key}"
     if not config.tracking.enabled:
@@ -178,7 +172,9 @@ def _quietly(action: Callable[[], Any]) -> Any:
     try:
         return action()
     except Exception as error:
-        _say(f"tracking: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; going on without")
+        _say(
+            f"tracking: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; going on without"
+        )
         return None
 
 
@@ -192,5 +188,3 @@ def _summary(metrics: Mapping[str, Any]) -> str:
     wanted = ("bpp", "psnr", "base_psnr", "lpips_squeeze", "semantic.miou", "both.miou")
     parts = [f"{key} {shown[key]:.3f}" for key in wanted if key in shown]
     return ", ".join([*parts, f"{metrics['seconds']:.0f} s of training"])
-
-

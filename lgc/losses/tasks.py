@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from lgc.data.labels import CLASSES, IGNORE
-from lgc.models.analysis import POSE_UNIT, Predictions
+from lgc.models.analysis import POSE_UNIT, Predictions, at_mask_size
 
 
 def parsing_loss(logits: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -> torch.Tensor | None:
@@ -34,13 +34,6 @@ def parsing_loss(logits: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -
     return cross_entropy + dice * soft_dice
 
 
-def at_mask_size(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-    """Resample logits (B, K, h, w) in float32 to the size of masks (B, H, W)."""
-    if logits.shape[-2:] == masks.shape[-2:]:
-        return logits.float()
-    return functional.interpolate(logits.float(), size=masks.shape[-2:], mode="bilinear", align_corners=False)
-
-
 def attribute_loss(logits: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor | None:
     """Binary cross-entropy over known attributes; logits (B, 40), attributes int8 (B, 40) with -1 unknown."""
     known = attributes >= 0
@@ -63,9 +56,7 @@ def task_losses(
     """The terms ``parsing``, ``attributes`` and ``pose`` for which there is a head and an annotation."""
     terms = {
         "parsing": None if predictions.parsing is None else parsing_loss(predictions.parsing, masks),
-        "attributes": None
-        if predictions.attributes is None
-        else attribute_loss(predictions.attributes, attributes),
+        "attributes": None if predictions.attributes is None else attribute_loss(predictions.attributes, attributes),
         "pose": None if predictions.pose is None else pose_loss(predictions.pose, pose),
     }
     return {name: value for name, value in terms.items() if value is not None}

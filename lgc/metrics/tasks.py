@@ -11,9 +11,8 @@ import numpy as np
 import torch
 
 from lgc.data.labels import CLASSES, IGNORE
-from lgc.losses.tasks import at_mask_size
 from lgc.metrics.base import MetricInfo
-from lgc.models.analysis import Predictions
+from lgc.models.analysis import Predictions, at_mask_size
 
 _CONFUSION: Final = "one confusion matrix over the data set"
 MIOU: Final = MetricInfo(
@@ -24,14 +23,28 @@ MEAN_F1: Final = MetricInfo(
     "mean_f1", "mean F1", "", 0.0, 1.0, "higher", f"{_CONFUSION}, mean over the classes that occur", "Dice"
 )
 ATTRIBUTE_ACCURACY: Final = MetricInfo(
-    "attribute_accuracy", "attribute accuracy", "", 0.0, 1.0, "higher", "mean over images and attributes", ""
+    "attribute_accuracy",
+    "attribute accuracy",
+    "",
+    0.0,
+    1.0,
+    "higher",
+    "mean over images and attributes",
+    "",
 )
 BALANCED_ACCURACY: Final = MetricInfo(
     "attribute_balanced_accuracy", "balanced attribute accuracy", "", 0.0, 1.0, "higher",
     "mean of true positive and true negative rate an attribute, then over attributes with both", "",
 )  # fmt: skip
 POSE_ERROR: Final = MetricInfo(
-    "pose_error", "pose error", "degrees", 0.0, math.inf, "lower", "mean absolute, over images and angles", ""
+    "pose_error",
+    "pose error",
+    "degrees",
+    0.0,
+    math.inf,
+    "lower",
+    "mean absolute, over images and angles",
+    "",
 )
 
 

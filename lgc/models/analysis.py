@@ -8,6 +8,7 @@ from typing import Final
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lgc.data.labels import ATTRIBUTES, CLASSES, POSE
 from lgc.models.blocks import Upsample, activate, conv, res_blocks
@@ -108,3 +109,10 @@ class RGBAnalyzer(nn.Module):
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Trunk features (B, C, H / 16, W / 16), for feature distances."""
         return self.analyzer.trunk(activate(self.encoder(x)))
+
+
+def at_mask_size(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Resample logits (B, K, h, w) in float32 to the size of masks (B, H, W)."""
+    if logits.shape[-2:] == masks.shape[-2:]:
+        return logits.float()
+    return functional.interpolate(logits.float(), size=masks.shape[-2:], mode="bilinear", align_corners=False)

@@ -20,9 +20,7 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
 
         def layer(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Module:
-            return spectral_norm(
-                nn.Conv2d(in_channels, out_channels, kernel, stride, padding=(kernel - 1) // 2)
-            )
+            return spectral_norm(nn.Conv2d(in_channels, out_channels, kernel, stride, padding=(kernel - 1) // 2))
 
         self.condition = layer(latent_channels, condition_channels, 3, 1)
         self.first = layer(3, width, 4, 2)

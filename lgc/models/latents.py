@@ -87,18 +87,20 @@ class LatentLayer(nn.Module):
                 conv(c, hidden), nn.LeakyReLU(0.1), conv(hidden, hidden, 5, stride=2), nn.LeakyReLU(0.1),
                 conv(hidden, config.hyper_channels, 5, stride=2),
             )  # fmt: skip
+        self.predict: ExactNetwork | None = None
         if config.context_channels:
-            self.predict = ExactNetwork((config.context_channels, hidden, hidden, 2 * c))
+            self.predict = self._network(config.context_channels)
         self.refine = nn.ModuleDict()
         for step in range(len(self)):
             inputs = config.hyper_channels + (c if step else 0)
             if inputs:
-                network = ExactNetwork((inputs + config.context_channels, hidden, hidden, 2 * c))
-                self.refine[str(step)] = network
-        for network in [*self.refine.values(), *([self.predict] if config.context_channels else [])]:
-            with torch.no_grad():  # start from the same standard Gaussian everywhere
-                network.layers[-1].weight.mul_(0.1)
-                network.layers[-1].bias.zero_()
+                self.refine[str(step)] = self._network(inputs + config.context_channels)
+
+    def _network(self, inputs: int) -> ExactNetwork:
+        """From what is known to raw means and scales, starting near the same standard Gaussian everywhere."""
+        network = ExactNetwork((inputs, self.config.hidden, self.config.hidden, 2 * self.config.channels))
+        network.start_near_zero()
+        return network
 
     def __len__(self) -> int:
         return {"single": 1, "checkerboard": 2, "groups2": 2, "groups4": 4}[self.config.steps]
@@ -143,11 +145,11 @@ class LatentLayer(nn.Module):
         if self.config.hyper_channels:
             z = self.hyper_latent(y)
             z_hat = bits.factorised("z", z)
-        base = self.predict(context) if context is not None else None
+        base = None if self.predict is None or context is None else self.predict(context)
 
         y_hat = torch.zeros_like(y)
         for step in range(len(self)):
-            mask = None if len(self) == 1 else self.mask(step, *y.shape[-2:], y.device)
+            mask = None if len(self) == 1 else self.mask(step, y.shape[-2], y.shape[-1], y.device)
             if step == 0 and self.starts_factorised:
                 step_y_hat = bits.factorised("y", y, mask)
             else:
@@ -213,5 +215,3 @@ def split_parameters(raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     mean, s = raw.chunk(2, dim=1)
     index = round_ste(s * SCALE_GAIN + SCALE_BIAS).clamp(0, SCALE_LEVELS - 1)
     return snap(mean), SCALE_MIN * torch.exp(LOG_SCALE_STEP * index)
-
-

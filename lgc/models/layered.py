@@ -71,7 +71,11 @@ class LayeredCompressor(nn.Module):
         self.reconstruction = LatentLayer(reconstruction)
 
     def forward(
-        self, x: torch.Tensor, semantic_density: Density, reconstruction_density: Density, base_count: int = 0
+        self,
+        x: torch.Tensor,
+        semantic_density: Density,
+        reconstruction_density: Density,
+        base_count: int = 0,
     ) -> LayeredOutput:
         """Pictures (B, 3, H, W) in [0, 1], H and W multiples of 16; ``base_count`` also decoded base-only."""
         semantic, reconstruction = self.latents(x, semantic_density, reconstruction_density)

@@ -183,7 +183,11 @@ class MlflowTracker:
         elif record["kind"] == "image" and Path(record["path"]).is_file():
             with Image.open(record["path"]) as picture:
                 self._client.log_image(
-                    run, np.asarray(picture), key=record["name"], step=record["step"], timestamp=record["time"]
+                    run,
+                    np.asarray(picture),
+                    key=record["name"],
+                    step=record["step"],
+                    timestamp=record["time"],
                 )
             Path(record["path"]).unlink(missing_ok=True)
 

@@ -43,7 +43,9 @@ class TrainableCodec(nn.Module):
 
     def parameter_groups(self, lr: float, density_lr: float = 5e-3, quantile_lr: float = 2e-2) -> list[dict]:
         """Groups for an optimiser: networks; densities, which must follow the latents; and quantiles."""
-        networks, densities, quantiles = [], [], []
+        networks: list[nn.Parameter] = []
+        densities: list[nn.Parameter] = []
+        quantiles: list[nn.Parameter] = []
         for name, parameter in self.named_parameters():
             if name.endswith(".quantiles"):
                 quantiles.append(parameter)

@@ -15,9 +15,9 @@ from torch import nn
 class Bar(Protocol):
     """A progress bar over samples; tqdm and Ray's own tqdm both fit."""
 
-    def update(self, n: int) -> object: ...  # noqa: D102
-    def set_description(self, desc: str) -> object: ...  # noqa: D102
-    def close(self) -> object: ...  # noqa: D102
+    def update(self, n: int) -> object: ...
+    def set_description(self, desc: str) -> object: ...
+    def close(self) -> object: ...
 
 
 class Context(Protocol):
@@ -99,7 +99,12 @@ class LocalContext:
             return None
         from tqdm import tqdm
 
-        options: dict[str, Any] = {"unit": "img", "smoothing": 0.1, "dynamic_ncols": True, "mininterval": 0.5}
+        options: dict[str, Any] = {
+            "unit": "img",
+            "smoothing": 0.1,
+            "dynamic_ncols": True,
+            "mininterval": 0.5,
+        }
         return tqdm(total=total, initial=done, desc=name, **options)
 
     def say(self, line: str) -> None:

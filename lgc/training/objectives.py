@@ -185,7 +185,9 @@ class CodecObjective(nn.Module):
             terms.add("perceptual", perceptual(out.x_hat, x), self.weights.perceptual)
         if out.x_base is not None and self.weights.base_perceptual:
             terms.add(
-                "base.perceptual", perceptual(out.x_base, x[: len(out.x_base)]), self.weights.base_perceptual
+                "base.perceptual",
+                perceptual(out.x_base, x[: len(out.x_base)]),
+                self.weights.base_perceptual,
             )
 
     def _add_adversarial(

@@ -38,8 +38,8 @@ STATE: Final = "state.json"
 class Stateful(Protocol):
     """Small extra state, e.g. the rate controllers; must fit into JSON."""
 
-    def state_dict(self) -> dict: ...  # noqa: D102
-    def load_state_dict(self, state: Mapping) -> None: ...  # noqa: D102
+    def state_dict(self) -> dict: ...
+    def load_state_dict(self, state: Mapping) -> None: ...
 
 
 @dataclass
@@ -70,11 +70,9 @@ class MovingAverage:
 
         def blend(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], n: Any) -> None:
             count = float(n)
-            torch._foreach_lerp_(averages, values, 1 - min(self._decay, (1 + count) / (10 + count)))
+            torch._foreach_lerp_(list(averages), list(values), 1 - min(self._decay, (1 + count) / (10 + count)))
 
-        self._models = {
-            name: AveragedModel(module, multi_avg_fn=blend).eval() for name, module in modules.items()
-        }
+        self._models = {name: AveragedModel(module, multi_avg_fn=blend).eval() for name, module in modules.items()}
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:

@@ -14,6 +14,7 @@ import torch
 
 from lgc.data.loader import Batch, TrainingLoader
 from lgc.errors import TrainingError
+from lgc.models.blocks import channels_last
 from lgc.tracking.base import Tracker
 from lgc.training.context import Bar, Context
 from lgc.training.objectives import Outcome
@@ -53,7 +54,7 @@ class Validation:
 class Validator(Protocol):
     """Looks at the averaged modules."""
 
-    def __call__(self, modules: Mapping[str, torch.nn.Module]) -> Validation: ...  # noqa: D102
+    def __call__(self, modules: Mapping[str, torch.nn.Module]) -> Validation: ...
 
 
 class Interrupted(Exception):
@@ -94,9 +95,9 @@ def fit(
         Interrupted: somebody asked to stop; a checkpoint was written first.
     """
     for module in state.modules.values():
-        module.to(context.device, memory_format=torch.channels_last)
+        channels_last(module, context.device)
     for module in state.averages.modules.values():
-        module.to(context.device, memory_format=torch.channels_last)
+        channels_last(module, context.device)
     if (checkpoint := context.latest_checkpoint()) is not None and state.load(checkpoint, fingerprint):
         return
     _Loop(state, loader, settings, context, tracker, validate, name, fingerprint).run()

@@ -75,9 +75,7 @@ class AnalysisValidator:
         shown: dict[str, list[np.ndarray]] = {}
         for batch in self._batches():
             for name, predictions in self._predict(modules, batch):
-                scores.setdefault(name, TaskScores()).add(
-                    predictions, batch.masks, batch.attributes, batch.pose
-                )
+                scores.setdefault(name, TaskScores()).add(predictions, batch.masks, batch.attributes, batch.pose)
                 if predictions.parsing is not None and len(shown.get(name, [])) < 8:
                     shown.setdefault(name, []).extend(predictions.parsing[:8].argmax(dim=1).cpu().numpy())
         values = {
@@ -104,9 +102,7 @@ class AnalysisValidator:
         rows = self._rows[:8]
         size = next(iter(shown.values()))[0].shape[0]
         pictures = [images.resize(picture, size) for picture in self._split.images(rows).numpy()]
-        truth = [
-            images.resize(colour_mask(mask), size) for mask in self._split.masks(rows, absent=255).numpy()
-        ]
+        truth = [images.resize(colour_mask(mask), size) for mask in self._split.masks(rows, absent=255).numpy()]
         predicted = [[colour_mask(mask) for mask in masks[:8]] for masks in shown.values()]
         return sheet([np.stack(row) for row in (pictures, truth, *predicted)], columns=8)
 

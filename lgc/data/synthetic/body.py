@@ -32,9 +32,7 @@ class Body:
     material: Canvas
 
 
-def paint_body(
-    canvas: Canvas, view: View, person: Person, scene: Scene, light: Light, rng: Generator
-) -> None:
+def paint_body(canvas: Canvas, view: View, person: Person, scene: Scene, light: Light, rng: Generator) -> None:
     """Bare skin first, then what is worn over it."""
     body = _meet_body(view, person, scene)
     _paint_skin(body, person)

@@ -64,9 +64,7 @@ class Canvas:
             if value != 1.0:
                 self.pixels[channel][box] *= 1.0 + amount * (value - 1.0)
 
-    def place(
-        self, box: Box, cover: Array, light: Array, labels: Array | int, depth: Array | None = None
-    ) -> None:
+    def place(self, box: Box, cover: Array, light: Array, labels: Array | int, depth: Array | None = None) -> None:
         """Lay a lit layer over the picture, with its labels and, if others may hide behind it, depth."""
         self.paint(box, cover, light)
         solid = cover > 0.5
@@ -78,9 +76,7 @@ class Canvas:
         """How much of a thing at ``depth`` is in front of what has been placed with a depth."""
         return np.clip((depth - self.depth[box]) * 40.0 + 0.5, 0.0, 1.0)
 
-    def shade(
-        self, box: Box, cover: Array, reach: float, offset: tuple[float, float], strength: float
-    ) -> None:
+    def shade(self, box: Box, cover: Array, reach: float, offset: tuple[float, float], strength: float) -> None:
         """Darken the person (not the background) by the soft shadow of ``cover``.
 
         ``reach`` and ``offset`` (down, right) are shares of the picture's size.

@@ -44,9 +44,7 @@ SHAPES: Final = {
 }
 
 
-def paint_hat(
-    canvas: Canvas, view: View, person: Person, scene: Scene, light: Light, rng: Generator
-) -> None:
+def paint_hat(canvas: Canvas, view: View, person: Person, scene: Scene, light: Light, rng: Generator) -> None:
     """The scene's hat, if any, over hair and face."""
     if not scene.hat:
         return

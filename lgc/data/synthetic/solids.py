@@ -83,8 +83,7 @@ def dome(t: Array, power: float) -> Array:
 def meet_ellipsoid(rays: Rays, centre: Vector, radii: Vector, droop: float) -> tuple[Array, Array, Normal]:
     """(depth, coverage, normal) of an ellipsoid sheared so that y grows by ``droop`` along z."""
     x, y, z = (
-        (p - c) * (1 / r)
-        for p, c, r in zip((rays.x, rays.y - droop * rays.z, rays.z), centre, radii, strict=True)
+        (p - c) * (1 / r) for p, c, r in zip((rays.x, rays.y - droop * rays.z, rays.z), centre, radii, strict=True)
     )
     tx, ty, tz = rays.direction
     dx, dy, dz = tx / radii[0], (ty - droop * tz) / radii[1], tz / radii[2]

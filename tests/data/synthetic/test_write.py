@@ -65,9 +65,7 @@ def test_split_shares_are_met(tmp_path: Path) -> None:
 
 def test_workers_write_the_same_files(root: Path, tmp_path: Path) -> None:
     done: list[int] = []
-    write_dataset(
-        tmp_path / "set", COUNT, SEED, SIZE, splits=(0.6, 0.2, 0.2), workers=2, progress=done.append
-    )
+    write_dataset(tmp_path / "set", COUNT, SEED, SIZE, splits=(0.6, 0.2, 0.2), workers=2, progress=done.append)
     assert done == list(range(1, COUNT + 1))
     assert contents(tmp_path / "set") == contents(root)
 

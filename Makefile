@@ -1,0 +1,34 @@
+# Each target makes the environment it needs. Python 3.11+ and make are all that must be there.
+PYTHON ?= python3
+BIN := .venv/bin
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test test-slow lint ui bench clean
+
+repro: .venv/.ready  ## run the pipeline; quick when nothing changed
+	@$(BIN)/lgc repro
+
+test: lint  ## everything that CI checks
+	@$(BIN)/pytest -q -m "not slow and not gpu"
+
+test-slow: .venv/.ready  ## the checks that take minutes
+	@$(BIN)/pytest -q -m "slow"
+
+lint: .venv/.ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+ui: .venv/.ready  ## browse the runs
+	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+clean:  ## remove results, keep the environment
+	rm -rf outputs runs mlflow.db* mlartifacts
+
+.venv/.ready: pyproject.toml requirements/constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (about two minutes)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,249 @@
+"""``lgc compress | decompress | analyze | inspect | strip``: the codec on files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lgc.cli.files import Item, Outcome, check_writable, plan, read_bytes, write_bytes
+from lgc.errors import LgcError, ModelError
+
+if TYPE_CHECKING:
+    from lgc.bitstream.codec import Analysis, LayeredCodec
+
+BATCH = 16
+PIPELINE_MODELS = ("finetune_joint", "train_analysis", "train_codec")
+
+
+class LayerChoice(StrEnum):
+    """Which layers to read."""
+
+    semantic = "semantic"
+    both = "both"
+
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Files or folders.", show_default=False)]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="File, or folder for several inputs.", show_default="beside IN"),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", "-m", envvar="LGC_MODEL", help="Model file.", show_default="the pipeline's latest"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (compress, decompress, analyze, inspect, strip):
+        app.command()(command)
+
+
+def compress(
+    inputs: Inputs, out: Out = None, model: Model = None, device: Device = "auto", force: Force = False
+) -> None:
+    """Compress pictures (PNG, JPEG, WebP, ...) to .lgc files."""
+    from lgc import images
+
+    items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in images.SUFFIXES)
+    codec, outcome = _load(model, device), Outcome()
+    before = after = pixels = 0
+    for batch in _batches(items, images.read, force, outcome):
+        pictures = [picture for _, picture in batch]
+        for (item, picture), data in zip(batch, codec.compress(pictures), strict=True):
+            with outcome.noting(item.source):
+                write_bytes(item.target, data, force)
+                outcome.done += 1
+                before += item.source.stat().st_size
+                after += len(data)
+                pixels += picture.shape[0] * picture.shape[1]
+    if outcome.done:
+        print(f"{outcome.done} compressed: {before:,} -> {after:,} bytes, {8 * after / pixels:.3f} bits per pixel")
+    raise typer.Exit(outcome.exit_code())
+
+
+def decompress(
+    inputs: Inputs,
+    out: Out = None,
+    model: Model = None,
+    layers: Annotated[LayerChoice, typer.Option(help="semantic: the base picture only.")] = LayerChoice.both,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Paint pictures (PNG, or by the suffix of OUT) from .lgc files."""
+    from lgc import images
+
+    items = plan(inputs, out, ".png", lambda path: path.suffix == ".lgc")
+    codec, outcome = _load(model, device), Outcome()
+    for batch in _batches(items, read_bytes, force, outcome):
+        for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
+            with outcome.noting(item.source):
+                item.target.parent.mkdir(parents=True, exist_ok=True)
+                images.write(item.target, picture)
+                outcome.done += 1
+    if outcome.done:
+        print(f"{outcome.done} decompressed")
+    raise typer.Exit(outcome.exit_code())
+
+
+def analyze(
+    inputs: Inputs,
+    out: Out = None,
+    model: Model = None,
+    layers: Annotated[LayerChoice, typer.Option(help="What to read.")] = LayerChoice.semantic,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Read masks, attributes and pose from .lgc files, without decoding a picture.
+
+    Writes NAME.json, and NAME.mask.png with the classes in colour.
+    """
+    items = plan(inputs, out, ".json", lambda path: path.suffix == ".lgc")
+    codec, outcome = _load(model, device), Outcome()
+    for batch in _batches(items, read_bytes, force, outcome):
+        for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
+            with outcome.noting(item.source):
+                _write_analysis(item, analysis, layers.value, force)
+                outcome.done += 1
+    if outcome.done:
+        print(f"{outcome.done} analyzed")
+    raise typer.Exit(outcome.exit_code())
+
+
+def inspect(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".lgc or model files.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Show size, model and bytes per layer of .lgc files, or what a model file says of itself."""
+    outcome = Outcome()
+    for path in files:
+        with outcome.noting(path):
+            facts = _model_facts(path) if path.suffix == ".safetensors" else _file_facts(path)
+            print(json.dumps({"file": str(path), **facts}) if as_json else _readable(path, facts))
+            outcome.done += 1
+    raise typer.Exit(outcome.exit_code())
+
+
+def strip(inputs: Inputs, out: Out = None, force: Force = False) -> None:
+    """Cut files down to their semantic layer: still analysable, and still a (base) picture."""
+    from lgc.bitstream import container
+
+    items = plan(inputs, out, ".base.lgc", lambda path: path.suffix == ".lgc")
+    outcome = Outcome()
+    for item in items:
+        with outcome.noting(item.source):
+            write_bytes(item.target, container.strip(read_bytes(item.source)), force)
+            outcome.done += 1
+    raise typer.Exit(outcome.exit_code())
+
+
+def find_model(model: Path | None) -> Path:
+    """The model named, or that of the pipeline in the working directory."""
+    if model is not None:
+        return model
+    candidates = [Path("outputs") / stage / "model.safetensors" for stage in PIPELINE_MODELS]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ModelError("no model: pass --model FILE, set LGC_MODEL, or train one in this folder (make repro)")
+
+
+def _load(model: Path | None, device: str) -> LayeredCodec:
+    import lgc
+
+    return lgc.load(find_model(model), device)
+
+
+def _batches(
+    items: Sequence[Item], load: Callable[[Path], Any], force: bool, outcome: Outcome
+) -> Iterator[list[tuple[Item, Any]]]:
+    """Inputs that could be read, a batch at a time."""
+    for start in range(0, len(items), BATCH):
+        batch = []
+        for item in items[start : start + BATCH]:
+            with outcome.noting(item.source):
+                check_writable(item.target, force)
+                batch.append((item, load(item.source)))
+        if batch:
+            yield batch
+
+
+def _run(
+    batch: Sequence[tuple[Item, Any]], action: Callable[[list[Any]], list[Any]], outcome: Outcome
+) -> Iterator[tuple[Item, Any]]:
+    """Results of a batch; when one file spoils it, of each file alone."""
+    try:
+        yield from zip([item for item, _ in batch], action([data for _, data in batch]), strict=True)
+        return
+    except LgcError:
+        pass
+    for item, data in batch:
+        with outcome.noting(item.source):
+            yield item, action([data])[0]
+
+
+def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) -> None:
+    from lgc import images
+    from lgc.data.labels import CLASSES
+    from lgc.data.palette import colour_mask
+
+    report: dict[str, Any] = {"file": item.source.name, "layers": layers}
+    if analysis.attributes is not None:
+        report["attributes"] = {name: round(value, 4) for name, value in analysis.attributes.items()}
+    if analysis.pose is not None:
+        report["pose_degrees"] = {name: round(value, 2) for name, value in analysis.pose.items()}
+    if analysis.mask is not None:
+        shares = [float((analysis.mask == index).mean()) for index in range(len(CLASSES))]
+        report["class_share"] = {name: round(s, 5) for name, s in zip(CLASSES, shares, strict=True) if s}
+        picture = item.target.with_suffix(".mask.png")
+        check_writable(picture, force)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        images.write(picture, colour_mask(analysis.mask))
+    write_bytes(item.target, (json.dumps(report, indent=2) + "\n").encode(), force)
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    from lgc.bitstream import container
+
+    data = read_bytes(path)
+    parsed = container.parse(data)
+    header, pixels = parsed.header, parsed.header.width * parsed.header.height
+    reconstruction = len(parsed.reconstruction or b"")
+    return {
+        "width": header.width,
+        "height": header.height,
+        "model": header.model_id.hex(),
+        "bytes": len(data),
+        "bits_per_pixel": round(8 * len(data) / pixels, 4),
+        "header_bytes": len(parsed.header_bytes),
+        "semantic_bytes": len(parsed.semantic),
+        "reconstruction_bytes": reconstruction,
+        "base_only": not reconstruction,
+    }
+
+
+def _model_facts(path: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from lgc.bitstream.model_file import read_info
+
+    info, model_id = read_info(path)
+    return {"model": model_id.hex(), "bytes": path.stat().st_size, **asdict(info)}
+
+
+def _readable(path: Path, facts: Mapping[str, Any]) -> str:
+    if "architecture" in facts:
+        return f"{path}\n{json.dumps(facts, indent=2)}"
+    layers = "base only" if facts["base_only"] else f"reconstruction {facts['reconstruction_bytes']} bytes"
+    return (
+        f"{path}: {facts['width']} x {facts['height']}, model {facts['model']}, {facts['bytes']} bytes = "
+        f"{facts['bits_per_pixel']} bits per pixel (header {facts['header_bytes']}, "
+        f"semantic {facts['semantic_bytes']} bytes, {layers})"
+    )

@@ -1,0 +1,123 @@
+"""A report on a data set: what is there, what is missing, and whether it can be trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import Image
+
+from lgc.data.celebamask_hq import SPLITS, Listing, Sample, Split, scan
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """Counts of one split."""
+
+    images: int
+    masks: int
+    attributes: int
+    pose: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Everything :func:`check` found."""
+
+    root: Path
+    splits: dict[Split, SplitReport]
+    sizes: dict[str, int]
+    """``WIDTH x HEIGHT`` -> pictures."""
+    problems: Sequence[str]
+    unreadable: Sequence[str]
+    """Pictures and masks that Pillow cannot decode."""
+    duplicates: Sequence[Sequence[str]]
+    """Groups of pictures with the same bytes."""
+    leaks: Sequence[Sequence[str]]
+    """Groups of duplicates that lie in more than one split."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether every split has pictures that can be read."""
+        return all(report.images for report in self.splits.values())
+
+    def show(self) -> None:
+        """Print tables."""
+        from rich.console import Console
+        from rich.table import Table
+
+        console = Console()
+        table = Table(title=str(self.root))
+        for name in ("split", "images", "masks", "attributes", "pose"):
+            table.add_column(name, justify="left" if name == "split" else "right")
+        for split, report in self.splits.items():
+            table.add_row(split, *(str(value) for value in vars(report).values()))
+        console.print(table)
+        sizes = ", ".join(f"{count} of {size}" for size, count in sorted(self.sizes.items()))
+        findings = [("sizes", sizes)] if sizes else []
+        findings += [("missing or wrong", line) for line in _few(list(self.problems))]
+        findings += [("unreadable", line) for line in _few(list(self.unreadable))]
+        findings += [("duplicates", " = ".join(group)) for group in _few(list(self.duplicates))]
+        findings += [("in two splits", " = ".join(group)) for group in _few(list(self.leaks))]
+        details = Table(show_header=False)
+        for kind, text in findings:
+            details.add_row(kind, text if isinstance(text, str) else str(text))
+        if findings:
+            console.print(details)
+        console.print("usable" if self.usable else "NOT usable: a split has no readable pictures")
+
+
+def check(root: Path | str, split_rule: Literal["official", "hash"] = "official") -> DataReport:
+    """Open every picture and mask below ``root``; raises :class:`~lgc.errors.DataError` when there are none."""
+    listing: Listing = scan(root, split_rule)
+    sizes: dict[str, int] = defaultdict(int)
+    unreadable: list[str] = []
+    by_digest: dict[str, list[Sample]] = defaultdict(list)
+    readable: list[Sample] = []
+    for sample in listing.samples:
+        size = _size(sample.image)
+        if size is None:
+            unreadable.append(sample.image.name)
+            continue
+        readable.append(sample)
+        sizes[f"{size[0]} x {size[1]}"] += 1
+        by_digest[hashlib.md5(sample.image.read_bytes(), usedforsecurity=False).hexdigest()].append(sample)
+        unreadable += [path.name for path in sample.parts.values() if _size(path) is None]
+    groups = [group for group in by_digest.values() if len(group) > 1]
+    return DataReport(
+        root=listing.root,
+        splits={split: _counts([s for s in readable if s.split == split]) for split in SPLITS},
+        sizes=dict(sizes),
+        problems=listing.problems,
+        unreadable=unreadable,
+        duplicates=[[s.image.name for s in group] for group in groups],
+        leaks=[[s.image.name for s in group] for group in groups if len({s.split for s in group}) > 1],
+    )
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture that decodes to its end, else None."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def _counts(samples: Sequence[Sample]) -> SplitReport:
+    return SplitReport(
+        images=len(samples),
+        masks=sum(bool(s.parts) for s in samples),
+        attributes=sum(s.attributes is not None for s in samples),
+        pose=sum(s.pose is not None for s in samples),
+    )
+
+
+def _few(lines: list, limit: int = 5) -> list:
+    """The first few, and how many more there are."""
+    return lines if len(lines) <= limit else [*lines[:limit], f"... and {len(lines) - limit} more"]
