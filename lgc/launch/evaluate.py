@@ -34,6 +34,7 @@ from lgc.evaluation.measure import Bench, Tick, picture_metrics
 from lgc.evaluation.points import Point
 from lgc.evaluation.summary import curve_rows, summarise
 from lgc.evaluation.timing import time_paths
+from lgc.launch import storage
 from lgc.launch.identity import params_hash
 from lgc.launch.stage import recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
@@ -51,6 +52,7 @@ OURS: Mapping[str, TrainStage] = {
 def run_evaluate() -> None:
     """Evaluate the project in the working directory into ``outputs/evaluate``."""
     config, paths = load(), Paths.here()
+    storage.apply(config.storage)
     torch.set_num_threads(threads_for(config.runtime.threads, 1))
     plan = make_plan(config, paths)
     out = paths.stage("evaluate")

@@ -30,18 +30,26 @@ QUIET: Final[Mapping[str, str]] = {
 
 
 def run_ray(
-    job: Job, storage: str, name: str, workers: int, device: str, max_failures: int, address: str | None
+    job: Job,
+    storage: Mapping[str, Any],
+    name: str,
+    workers: int,
+    device: str,
+    max_failures: int,
+    address: str | None,
+    environment: Mapping[str, str],
 ) -> Path:
     """Train to the end; returns a local copy of the final checkpoint (the caller's to delete).
 
     Args:
         job: what to train.
-        storage: folder or URI for checkpoints.
+        storage: ``storage_path`` for checkpoints, and ``storage_filesystem`` where it is no local folder.
         name: of the run within ``storage``; the same name continues.
         workers: data-parallel workers.
         device: ``auto``, ``cpu`` or ``cuda``.
         max_failures: restarts from the last checkpoint before giving up.
         address: of a running cluster; None uses ``RAY_ADDRESS`` or starts Ray on this machine.
+        environment: variables for the workers.
 
     Raises:
         TrainingError: the job failed for good; the message is its last error.
@@ -65,7 +73,8 @@ def run_ray(
         ),
         run_config=ray_train.RunConfig(
             name=name,
-            storage_path=storage,
+            **storage,
+            worker_runtime_env={"env_vars": dict(environment)},
             failure_config=ray_train.FailureConfig(max_failures=max_failures),
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
         ),

@@ -18,6 +18,7 @@ from lgc.config.load import load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import LgcError
+from lgc.launch import storage
 from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
 from lgc.launch.local import run_local
 from lgc.launch.worker import Job, threads_for
@@ -54,6 +55,7 @@ class StageRun:
 def run_training(name: TrainStage) -> None:
     """Train a stage of the project in the working directory and write its outputs."""
     config, raw, paths = load(), read_raw(), Paths.here()
+    storage.apply(config.storage)
     identity = fingerprint(name, config, paths)
     with recorded(name, identity, config, paths, stage_params(name, config)) as run:
         workers = config.runtime.workers if config.runtime.engine == "ray" else 1
@@ -78,8 +80,17 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     from lgc.launch.ray_train import run_ray
 
-    storage = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
-    return run_ray(job, storage, name, runtime.workers, runtime.device, runtime.max_failures, runtime.address)
+    where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
+    return run_ray(
+        job,
+        storage.ray_storage(config.storage, where),
+        name,
+        runtime.workers,
+        runtime.device,
+        runtime.max_failures,
+        runtime.address,
+        storage.worker_environment(config.storage),
+    )
 
 
 def storage_folder(config: Config, paths: Paths) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -28,16 +28,19 @@ class PerceptualLoss(nn.Module):
     def forward(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """(B, 3, H, W) near [0, 1], twice -> mean distance, a scalar >= 0."""
         lpips = self._lpips[0].to(x.device)
-        both = torch.cat([x_hat.clamp(-0.1, 1.1), x])
+        x_hat = x_hat.clamp(-0.1, 1.1)
         if self._scale == "double" or (self._scale == "mixed" and bool(torch.rand(()) < 0.5)):
-            both = _random_half(both)
-            both = functional.interpolate(both.float(), scale_factor=2, mode="bilinear", align_corners=False)
-        x_hat, x = both.chunk(2)
+            window = _random_half(x.shape[-2], x.shape[-1])
+            # one by one: in a common batch the target would be given gradients too, at twice the cost
+            x_hat, x = _enlarged(x_hat[window]), _enlarged(x[window])
         return lpips(x_hat, x, normalize=True).float().mean()
 
 
-def _random_half(x: torch.Tensor) -> torch.Tensor:
-    """One random crop of half the height and width, the same for the whole batch."""
-    height, width = x.shape[-2:]
+def _random_half(height: int, width: int) -> tuple[Any, ...]:
+    """An index for one random crop of half the height and width, the same for the whole batch."""
     top, left = (int(torch.randint(side // 2 + 1, ())) for side in (height, width))
-    return x[..., top : top + height // 2, left : left + width // 2]
+    return (..., slice(top, top + height // 2), slice(left, left + width // 2))
+
+
+def _enlarged(x: torch.Tensor) -> torch.Tensor:
+    return functional.interpolate(x.float(), scale_factor=2, mode="bilinear", align_corners=False)

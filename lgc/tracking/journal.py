@@ -7,6 +7,7 @@ process ends is replayed by the next one that opens the same journal.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -28,6 +29,8 @@ class Journal:
         self._path, self._mark = folder / "records.jsonl", folder / "sent"
         self._send, self._retry, self._batch = send, retry_seconds, batch
         self._file = self._path.open("a", encoding="utf-8")
+        if self._path.stat().st_size and not self._path.read_bytes().endswith(b"\n"):
+            self._file.write("\n")  # an earlier process died in the middle of a line
         self._wake, self._closing = threading.Event(), threading.Event()
         self.last_error: str | None = None
         self._thread = threading.Thread(target=self._deliver, name="lgc-journal", daemon=True)
@@ -63,12 +66,13 @@ class Journal:
         position = self._sent()
         while not self._closing.is_set():
             records, after = self._read(position)
-            if not records:
+            if after == position:
                 self._wake.wait()
                 self._wake.clear()
                 continue
             try:
-                self._send(records)
+                if records:
+                    self._send(records)
             except Exception as error:  # whatever the server or the network does must not end training
                 self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
                 self._closing.wait(self._retry)
@@ -87,6 +91,7 @@ class Journal:
             for line in file:
                 if not line.endswith(b"\n") or len(records) == self._batch:
                     break
-                records.append(json.loads(line))
                 position += len(line)
+                with contextlib.suppress(ValueError):  # a line that a crash cut short
+                    records.append(json.loads(line))
         return records, position

@@ -1,0 +1,60 @@
+"""One S3 configuration for everything that speaks S3: boto3, MLflow, DVC and Ray's pyarrow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from lgc.config.schema import StorageConfig
+
+_PASSED_ON = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS")
+
+
+def environment(storage: StorageConfig) -> dict[str, str]:
+    """Environment variables that point boto3, MLflow and DVC at the configured endpoint.
+
+    Newer boto3 adds checksums that several S3 servers reject; they are asked for only where required.
+    """
+    if storage.bucket is None:
+        return {}
+    values = {
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+    }
+    if storage.endpoint:
+        values |= {"AWS_ENDPOINT_URL": storage.endpoint, "MLFLOW_S3_ENDPOINT_URL": storage.endpoint}
+    if storage.region:
+        values |= {"AWS_DEFAULT_REGION": storage.region, "AWS_REGION": storage.region}
+    return values
+
+
+def apply(storage: StorageConfig) -> None:
+    """Set :func:`environment` for this process; what the user set wins."""
+    for name, value in environment(storage).items():
+        os.environ.setdefault(name, value)
+
+
+def worker_environment(storage: StorageConfig) -> dict[str, str]:
+    """What Ray workers need: the endpoint, this process's credentials if it has any, where weights are.
+
+    Nodes with a role of their own (an instance profile) need no credentials from here.
+    """
+    return environment(storage) | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
+def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
+    """``storage_path`` and ``storage_filesystem`` for Ray; pyarrow ignores ``AWS_ENDPOINT_URL``."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        return {"storage_path": uri}
+    from pyarrow.fs import S3FileSystem
+
+    options: dict[str, Any] = {"force_virtual_addressing": not storage.path_style}
+    if storage.region:
+        options["region"] = storage.region
+    if storage.endpoint:
+        endpoint = urlsplit(storage.endpoint)
+        options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
+    return {"storage_path": f"{parts.netloc}{parts.path}", "storage_filesystem": S3FileSystem(**options)}

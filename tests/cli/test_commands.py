@@ -1,0 +1,165 @@
+"""The command line as users meet it: help, exit codes, one line an error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+LGC = [sys.executable, "-c", "from lgc.cli.main import main; main()"]
+
+
+def lgc(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*LGC, *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for name, size in (("a.png", (40, 30, 3)), ("b.jpg", (33, 50, 3)), ("deeper/c.webp", (20, 20, 3))):
+        Image.fromarray(rng.integers(0, 256, size, np.uint8)).save(folder / name)
+    return folder
+
+
+def only_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 1, done
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_help_lists_the_commands_and_is_quick_to_import() -> None:
+    done = lgc("--help")
+    assert done.returncode == 0
+    for command in ("compress", "decompress", "analyze", "inspect", "strip", "compose", "repro", "data"):
+        assert command in done.stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, lgc.cli.main; print('torch' in sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert loaded.stdout.strip() == "False"
+
+
+def test_a_folder_goes_there_and_back(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    coded, decoded = tmp_path / "coded", tmp_path / "decoded"
+    done = lgc("compress", photos, "-o", coded, "--model", model_file)
+    assert done.returncode == 0, done.stderr
+    assert "3 compressed" in done.stdout
+    assert {p.relative_to(coded).as_posix() for p in coded.rglob("*.lgc")} == {"a.lgc", "b.lgc", "deeper/c.lgc"}
+    assert lgc("decompress", coded, "-o", decoded, "--model", model_file).returncode == 0
+    assert Image.open(decoded / "b.png").size == (50, 33)
+    assert lgc("analyze", coded, "-o", tmp_path / "read", "--model", model_file).returncode == 0
+    report = json.loads((tmp_path / "read/deeper/c.json").read_text())
+    assert report["layers"] == "semantic"
+    assert sum(report["class_share"].values()) == pytest.approx(1, abs=1e-3)
+    assert Image.open(tmp_path / "read/a.mask.png").size == (30, 40)
+
+
+def test_inspect_and_strip(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    whole, base = tmp_path / "a.lgc", tmp_path / "a.base.lgc"
+    lgc("compress", photos / "a.png", "-o", whole, "--model", model_file)
+    assert lgc("strip", whole).returncode == 0
+    facts = json.loads(lgc("inspect", "--json", whole).stdout)
+    assert facts["width"] == 30
+    assert facts["height"] == 40
+    assert facts["bytes"] == whole.stat().st_size
+    assert facts["header_bytes"] + facts["semantic_bytes"] + facts["reconstruction_bytes"] == facts["bytes"]
+    stripped = json.loads(lgc("inspect", "--json", base).stdout)
+    assert stripped["base_only"]
+    assert stripped["bytes"] == facts["header_bytes"] + facts["semantic_bytes"]
+    assert lgc("inspect", model_file).returncode == 0
+    for name, source in (("full", whole), ("base", base)):
+        lgc("analyze", source, "-o", tmp_path / f"{name}.json", "--model", model_file)
+    reports = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("full", "base")]
+    assert {k: v for k, v in reports[0].items() if k != "file"} == {
+        k: v for k, v in reports[1].items() if k != "file"
+    }
+
+
+def test_a_mixed_folder_does_what_it_can(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    (photos / "broken.png").write_bytes(b"no picture")
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "notes.txt").write_text("not considered")
+    done = lgc("compress", photos, "-o", tmp_path / "out", "--model", model_file)
+    assert done.returncode == 1
+    assert len(list((tmp_path / "out").rglob("*.lgc"))) == 3
+    lines = done.stderr.strip().splitlines()
+    assert [line for line in lines if "broken.png" in line]
+    assert [line for line in lines if "empty.jpg" in line]
+    assert lines[-1] == "3 done, 2 failed"
+
+
+def test_one_damaged_file_does_not_spoil_its_batch(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    coded = tmp_path / "coded"
+    lgc("compress", photos, "-o", coded, "--model", model_file)
+    data = (coded / "a.lgc").read_bytes()
+    (coded / "a.lgc").write_bytes(data[:-3])
+    done = lgc("decompress", coded, "-o", tmp_path / "decoded", "--model", model_file)
+    assert done.returncode == 1
+    assert len(list((tmp_path / "decoded").rglob("*.png"))) == 2
+    assert "a.lgc: reconstruction layer: checksum mismatch" in done.stderr
+
+
+def test_existing_outputs_need_force(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.lgc"
+    out.write_text("precious")
+    assert only_line(lgc("compress", photos / "a.png", "-o", out, "--model", model_file)) == (
+        f"error: {photos / 'a.png'}: {out}: exists; pass --force to replace it"
+    )
+    assert out.read_text() == "precious"
+    assert lgc("compress", photos / "a.png", "-o", out, "--model", model_file, "--force").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["compress", "missing.png", "--model", "MODEL"], "missing.png: no such file or folder"),
+        (["compress", "empty", "-o", "out", "--model", "MODEL"], "empty: nothing to do in this folder"),
+        (["compress", "text.png", "--model", "MODEL"], "not a picture Pillow can read"),
+        (["compress", "photo.png", "--model", "nowhere.safetensors"], "no such model file"),
+        (["compress", "photo.png", "--model", "text.png"], "text.png: not a model file"),
+        (["compress", "photo.png"], "no model: pass --model FILE"),
+        (["decompress", "text.png", "--model", "MODEL", "-o", "x.png"], "not an .lgc file"),
+        (["inspect", "text.png"], "offset 0: not an .lgc file"),
+        (["data", "check", "empty"], "no folder CelebA-HQ-img/"),
+        (["data", "check", "nowhere"], "no folder CelebA-HQ-img/"),
+        (["compose"], "conf"),
+        (["repro"], "no dvc.yaml here"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(tmp_path: Path, model_file: Path, words: list[str], says: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.png").write_text("this is text")
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    done = lgc(*(str(model_file) if word == "MODEL" else word for word in words), cwd=tmp_path)
+    assert says in only_line(done)
+
+
+def test_a_file_of_another_model_names_both(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    lgc("compress", photos / "a.png", "-o", tmp_path / "a.lgc", "--model", model_file)
+    data = bytearray((tmp_path / "a.lgc").read_bytes())
+    data[2:6] = b"\x01\x02\x03\x04"
+    (tmp_path / "a.lgc").write_bytes(data)
+    line = only_line(lgc("analyze", tmp_path / "a.lgc", "--model", model_file))
+    assert "written by model 01020304, this is model " in line
+
+
+def test_data_check_reports_a_usable_data_set(tmp_path: Path) -> None:
+    assert lgc("data", "generate", tmp_path / "faces", "--count", "30", "--size", "32").returncode == 0
+    done = lgc("data", "check", tmp_path / "faces")
+    assert done.returncode == 0
+    assert "usable" in done.stdout
+    (tmp_path / "faces/CelebAMask-HQ-pose-anno.txt").unlink()
+    first = min((tmp_path / "faces/CelebA-HQ-img").iterdir())
+    first.write_bytes(b"broken")
+    done = lgc("data", "check", tmp_path / "faces")
+    assert "CelebAMask-HQ-pose-anno.txt: missing" in done.stdout
+    assert first.name in done.stdout

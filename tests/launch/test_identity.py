@@ -1,0 +1,51 @@
+"""What changes a run's identity, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
+from lgc.launch.identity import fingerprint, git_facts, pipeline_key
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path, shards: Path) -> Paths:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/data").symlink_to(shards)
+    return Paths(tmp_path)
+
+
+def keys(paths: Paths, overrides: Sequence[str]) -> tuple[str, str]:
+    config = parse(compose(overrides, ROOT / "conf"))
+    return fingerprint("train_codec", config, paths), pipeline_key(config, paths)
+
+
+@pytest.mark.parametrize(
+    ("override", "stage_changes", "pipeline_changes"),
+    [
+        ("train_codec.lr=0.9", True, True),
+        ("model.semantic.channels=7", True, True),
+        ("train_analysis.lr=0.9", False, True),
+        ("evaluate.bootstrap=7", False, True),
+        ("runtime.workers=7", False, False),
+        ("tracking.uri=http://elsewhere", False, False),
+        ("storage.bucket=other", False, False),
+    ],
+)
+def test_identity_follows_what_is_computed_not_where(
+    paths: Paths, override: str, stage_changes: bool, pipeline_changes: bool
+) -> None:
+    stage, pipeline = keys(paths, [])
+    changed_stage, changed_pipeline = keys(paths, [override])
+    assert (changed_stage != stage) == stage_changes
+    assert (changed_pipeline != pipeline) == pipeline_changes
+
+
+def test_git_facts_are_empty_outside_git(tmp_path: Path) -> None:
+    assert git_facts(tmp_path) == {}

@@ -1,0 +1,87 @@
+"""A stage under Ray Train with checkpoints and MLflow artifacts on a real S3 endpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgc.config.schema import StorageConfig
+from lgc.launch.storage import environment, ray_storage
+from tests.project import copy_project, runner
+
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """moto's S3 server in a process of its own, with a bucket."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(150):
+            try:
+                urllib.request.urlopen(url, timeout=1)
+                break
+            except OSError:
+                time.sleep(0.2)
+        bucket(url).create()
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def bucket(url: str) -> Any:
+    import boto3
+
+    s3 = boto3.resource(
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    return s3.Bucket("lgc")
+
+
+def test_nothing_is_set_without_a_bucket() -> None:
+    assert environment(StorageConfig(None, None, None, True)) == {}
+
+
+def test_one_group_configures_every_client() -> None:
+    values = environment(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True))
+    assert values["AWS_ENDPOINT_URL"] == values["MLFLOW_S3_ENDPOINT_URL"] == "http://s3.test:9"
+    assert values["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert values["AWS_REQUEST_CHECKSUM_CALCULATION"] == "when_required"
+    ray = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")
+    assert ray["storage_path"] == "lgc/runs"
+    assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
+
+
+def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    run = runner(root)
+    overrides = ["profile=smoke", "storage=s3", f"storage.endpoint={endpoint}", "tracking=s3"]
+    run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs"], **KEYS)
+    run(["python", "pipelines/prepare.py"], **KEYS)
+    run(["python", "pipelines/train.py", "train_codec"], **KEYS)
+
+    keys = [item.key for item in bucket(endpoint).objects.all()]
+    assert [key for key in keys if key.startswith("runs/train_codec-") and key.endswith("weights.safetensors")]
+    assert [key for key in keys if key.startswith("mlflow/") and key.endswith("model.safetensors")]
+    assert [key for key in keys if key.startswith("mlflow/") and "reconstructions" in key]
+    params = (root / "params.yaml").read_text()
+    assert "test" not in [word for line in params.splitlines() if "SECRET" in line for word in line.split()]
+    metrics = json.loads((root / "outputs/train_codec/metrics.json").read_text())
+    assert metrics["samples"] == 64
+    assert os.environ.get("AWS_ENDPOINT_URL") is None

@@ -1,0 +1,19 @@
+"""One run of the whole pipeline, shared by the tests that look at what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.project import Run, copy_project, runner
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """The project after one whole `lgc repro` of the smoke profile, every training stage under Ray Train."""
+    root = copy_project(tmp_path_factory.mktemp("project"))
+    run = runner(root)
+    run(["lgc", "compose", "profile=smoke"])
+    run(["lgc", "repro"])
+    return root, run

@@ -1,0 +1,121 @@
+"""Real processes, killed and interrupted in the middle, end like undisturbed ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.project import Run, copy_project, runner
+
+SETTINGS = ("profile=smoke", "runtime.engine=local", "tracking=off", "runtime.threads=1",
+            "train_codec.settings.samples=160", "train_codec.settings.checkpoint_every=16",
+            "train_codec.settings.precision=float32")  # fmt: skip
+STAGE = ["python", "pipelines/train.py", "train_codec"]
+WEIGHTS = "outputs/train_codec/weights.safetensors"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, bytes]:
+    """A project with data, and the weights that an undisturbed run ends with."""
+    root = copy_project(tmp_path_factory.mktemp("project"))
+    run = runner(root)
+    run(["lgc", "compose", *SETTINGS])
+    run(["python", "pipelines/prepare.py"])
+    run(STAGE)
+    weights = (root / WEIGHTS).read_bytes()
+    return root, run, weights
+
+
+def start(root: Path) -> subprocess.Popen[str]:
+    """The stage from its beginning, in a process of its own."""
+    subprocess.run(["rm", "-rf", str(root / "runs"), str(root / "outputs/train_codec")], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root / "none")}
+    return subprocess.Popen(
+        [sys.executable, *STAGE[1:]], cwd=root, env=environment, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_for_checkpoint(root: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not list(root.glob("runs/train_codec-*/checkpoint-*")):
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_killed_stage_run_again_ends_bitwise_like_an_undisturbed_one(prepared: tuple[Path, Run, bytes]) -> None:
+    root, run, expected = prepared
+    process = start(root)
+    wait_for_checkpoint(root, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (root / WEIGHTS).exists()
+    run(STAGE)
+    assert (root / WEIGHTS).read_bytes() == expected
+
+
+def test_ctrl_c_saves_a_checkpoint_says_how_to_go_on_and_can_be_resumed(prepared: tuple[Path, Run, bytes]) -> None:
+    root, run, expected = prepared
+    process = start(root)
+    wait_for_checkpoint(root, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.strip().splitlines()[-1].endswith("run the same command again to continue")
+    assert "Traceback" not in errors
+    run(STAGE)
+    assert (root / WEIGHTS).read_bytes() == expected
+
+
+def test_a_finished_stage_run_again_is_not_trained_again(prepared: tuple[Path, Run, bytes]) -> None:
+    root, run, expected = prepared
+    run(STAGE)
+    before = sorted(path.name for path in root.glob("runs/train_codec-*/*"))
+    (root / WEIGHTS).unlink()
+    run(STAGE)
+    assert (root / WEIGHTS).read_bytes() == expected
+    assert sorted(path.name for path in root.glob("runs/train_codec-*/*")) == before
+
+
+def test_a_changed_configuration_starts_anew(prepared: tuple[Path, Run, bytes]) -> None:
+    root, run, expected = prepared
+    try:
+        run(["lgc", "compose", *SETTINGS, "train_codec.settings.samples=32"])
+        run(STAGE)
+        assert (root / WEIGHTS).read_bytes() != expected
+        assert len(list(root.glob("runs/train_codec-*"))) == 2
+    finally:
+        run(["lgc", "compose", *SETTINGS])
+
+
+@pytest.mark.parametrize(
+    ("stage", "says"),
+    [
+        (["python", "pipelines/train.py", "nonsense"], "usage: python pipelines/train.py {train_codec,"),
+        (["python", "pipelines/train.py", "finetune_joint"], "error: "),
+    ],
+)
+def test_a_stage_that_cannot_run_says_why_in_one_line(
+    prepared: tuple[Path, Run, bytes], stage: list[str], says: str
+) -> None:
+    _, run, _ = prepared
+    done = run(stage, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith(says)
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_data_says_what_to_run(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "empty")
+    run = runner(root)
+    run(["lgc", "compose", *SETTINGS])
+    done = run(STAGE, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("outputs/data/manifest.json: missing; run the prepare stage first")

@@ -1,0 +1,125 @@
+"""The pipeline as a user runs it: DVC, Ray, MLflow, real files, on a few generated faces."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lgc
+from tests.project import Run
+
+Project = tuple[Path, Run]
+
+
+def status(run: Run) -> dict:
+    return json.loads(run(["dvc", "status", "--json"]).stdout)
+
+
+def test_every_stage_leaves_its_outputs(project: Project) -> None:
+    root, _ = project
+    for name in (
+        "data/manifest.json",
+        "train_codec/model.safetensors",
+        "train_reference/weights.safetensors",
+        "train_analysis/model.safetensors",
+        "finetune_joint/model.safetensors",
+        "finetune_separate/model.safetensors",
+        "evaluate/metrics.json",
+        "evaluate/curves.csv",
+        "evaluate/rate_quality.png",
+        "evaluate/sheet.png",
+        "evaluate/examples/0.lgc",
+    ):
+        assert (root / "outputs" / name).stat().st_size > 0, name
+    assert not [path for path in (root / "outputs").rglob("*") if "partial" in path.name or path.name.startswith(".")
+                if path.name != ".gitignore"]  # fmt: skip
+
+
+def test_the_second_repro_does_nothing(project: Project) -> None:
+    _, run = project
+    assert "Data and pipelines are up to date." in run(["lgc", "repro"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("override", "stages"),
+    [
+        ("runtime.workers=2", set()),
+        ("tracking.experiment=other", set()),
+        ("evaluate.bootstrap=60", {"evaluate"}),
+        ("finetune_joint.codec.lr=0.001", {"finetune_joint", "finetune_separate"}),
+    ],
+)
+def test_a_change_reruns_only_what_depends_on_it(project: Project, override: str, stages: set[str]) -> None:
+    _, run = project
+    try:
+        run(["lgc", "compose", "profile=smoke", override])
+        assert set(status(run)) == stages
+    finally:
+        run(["lgc", "compose", "profile=smoke"])
+    assert status(run) == {}
+
+
+def test_measurements_are_real(project: Project) -> None:
+    root, _ = project
+    metrics = json.loads((root / "outputs/evaluate/metrics.json").read_text())
+    example = (root / "outputs/evaluate/examples/0.lgc").read_bytes()
+    account = metrics["accounts"]["joint"]
+    assert len(example) == pytest.approx(account["file_bytes"], rel=0.3)
+    parts = ("header_bytes", "checksum_bytes", "termination_bytes", "semantic_symbols_bytes")
+    total = sum(account[part] for part in parts) + account["reconstruction_symbols_bytes"]
+    assert total == pytest.approx(account["file_bytes"], abs=0.01)
+    assert account["header_bytes"] + account["checksum_bytes"] <= 22
+    assert metrics["codecs"]["joint"]["bpp"]["value"] == pytest.approx(8 * account["file_bytes"] / 64**2)
+    low, value, high = (metrics["codecs"]["joint"]["psnr"][key] for key in ("low", "value", "high"))
+    assert low <= value <= high
+    assert metrics["codecs"]["webp 0"]["bpp"]["value"] > 0
+    assert 0 <= metrics["codecs"]["original"]["tasks_rgb"]["miou"]["value"] <= 1
+    assert metrics["timing_ms_batch_1"]["analyze"]["median_ms"] > 0
+
+
+def test_what_is_absent_says_so_and_has_no_number(project: Project) -> None:
+    root, _ = project
+    metrics = json.loads((root / "outputs/evaluate/metrics.json").read_text())
+    assert "hub/checkpoints" in metrics["absent"]["LPIPS-squeeze"]
+    assert not any("lpips" in name for codec in metrics["codecs"].values() for name in codec)
+
+
+def test_runs_are_one_parent_and_a_child_a_stage(project: Project) -> None:
+    root, _ = project
+    with sqlite3.connect(root / "mlflow.db") as store:
+        tags = store.execute("select run_uuid, key, value from tags").fetchall()
+        states = dict(store.execute("select run_uuid, status from runs").fetchall())
+        logged = {key for (key,) in store.execute("select distinct key from metrics")}
+    by_run: dict[str, dict[str, str]] = {}
+    for run_id, key, value in tags:
+        by_run.setdefault(run_id, {})[key] = value
+    stages = {values["lgc.stage"]: values for values in by_run.values()}
+    assert stages.keys() == {
+        "pipeline", "train_codec", "train_reference", "train_analysis",
+        "finetune_joint", "finetune_separate", "evaluate",
+    }  # fmt: skip
+    (parent,) = [run_id for run_id, values in by_run.items() if values["lgc.stage"] == "pipeline"]
+    assert {values.get("mlflow.parentRunId") for name, values in stages.items() if name != "pipeline"} == {parent}
+    assert set(states.values()) == {"FINISHED"}
+    assert {"train/rate.semantic", "train/adversarial", "train/lr.codec", "train/grad_norm.codec", "val/bpp",
+            "speed/images_per_second"} <= logged  # fmt: skip
+
+
+def test_the_trained_model_works_on_a_photograph(project: Project, tmp_path: Path) -> None:
+    root, run = project
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (90, 70, 3), np.uint8)).save(tmp_path / "photo.png")
+    run(["lgc", "compress", str(tmp_path / "photo.png"), "-o", str(tmp_path / "photo.lgc")])
+    run(["lgc", "analyze", str(tmp_path / "photo.lgc")])
+    run(["lgc", "decompress", str(tmp_path / "photo.lgc"), "-o", str(tmp_path / "decoded.png")])
+    codec = lgc.load(root / "outputs/finetune_joint/model.safetensors")
+    data = (tmp_path / "photo.lgc").read_bytes()
+    assert np.array_equal(codec.decompress(data), np.array(Image.open(tmp_path / "decoded.png")))
+    report = json.loads((tmp_path / "photo.json").read_text())
+    assert len(report["attributes"]) == 40
+    assert Image.open(tmp_path / "photo.mask.png").size == (70, 90)

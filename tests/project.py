@@ -1,0 +1,57 @@
+"""A project of its own for tests: the tracked files of this one in a temporary Git repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def copy_project(target: Path) -> Path:
+    """Copy what Git tracks (or would), as it is in the working tree."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        source = ROOT / name
+        if source.is_file() and not name.startswith("tests/"):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        subprocess.run(
+            ["git", "-c", "user.name=test", "-c", "user.email=test@example.org", *command], cwd=target, check=True
+        )
+    return target
+
+
+def runner(root: Path) -> Run:
+    """Run commands of this environment in ``root``."""
+    binaries = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{binaries}:{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+        "PYTHONPATH": str(root),
+        "LGC_WEIGHTS": str(root / "no-weights-here"),
+    }
+    environment.pop("RAY_ADDRESS", None)
+
+    def run(command: Sequence[str], check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(binaries / command[0]), *command[1:]],
+            cwd=root, env={**environment, **extra}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if check and done.returncode:
+            raise AssertionError(
+                f"{command} failed ({done.returncode}):\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+            )
+        return done
+
+    return run

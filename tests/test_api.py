@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import lgc
+from lgc import images
+from lgc.bitstream.codec import Analysis, LayeredCodec
+from lgc.data.labels import ATTRIBUTES
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    return images.to_float(torch.from_numpy(pixels[None]))[0]
+
+
+class TestLoad:
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_string_or_path(self, model_file: Path, kind: type) -> None:
+        assert isinstance(lgc.load(kind(model_file), device="cpu"), LayeredCodec)
+
+    def test_auto_takes_what_is_there(self, model_file: Path) -> None:
+        expected = "cuda" if torch.cuda.is_available() else "cpu"
+        assert lgc.load(model_file).model.device.type == expected
+
+    def test_missing_model(self, tmp_path: Path) -> None:
+        with pytest.raises(lgc.ModelError, match="no such model file"):
+            lgc.load(tmp_path / "none.safetensors")
+
+    @pytest.mark.xfail(strict=True, reason="lgc.load lets torch's RuntimeError or AssertionError out")
+    @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+    def test_impossible_device(self, model_file: Path, device: str) -> None:
+        with pytest.raises(lgc.LgcError):
+            lgc.load(model_file, device)
+
+    def test_importing_the_package_does_not_import_torch(self) -> None:
+        code = "import sys, lgc; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+    def test_inference_needs_no_training_package(self) -> None:
+        code = """
+import sys
+for name in ("compressai", "lpips", "torchvision", "ray", "mlflow", "hydra", "omegaconf", "dvc", "dacite", "yaml"):
+    sys.modules[name] = None
+import lgc.bitstream.codec
+"""
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    @pytest.mark.parametrize("error", [lgc.BitstreamError, lgc.ImageError, lgc.ModelError])
+    def test_one_base_for_all_errors(self, error: type[Exception]) -> None:
+        assert issubclass(error, lgc.LgcError)
+
+
+class TestCompress:
+    def test_every_form_of_a_picture_gives_the_same_bytes(
+        self, codec: LayeredCodec, pictures: list[np.ndarray]
+    ) -> None:
+        pixels = pictures[0]
+        expected = codec.compress(pixels)
+        assert isinstance(expected, bytes)
+        assert codec.compress(Image.fromarray(pixels)) == expected
+        assert codec.compress(as_tensor(pixels)) == expected
+        assert codec.compress([pixels]) == [expected]
+        assert codec.compress((Image.fromarray(pixels),)) == [expected]
+
+    def test_a_batch_tensor_is_several_pictures(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        batch = torch.stack([as_tensor(pixels) for pixels in pictures[:3]])
+        files = codec.compress(batch)
+        assert len(files) == 3
+        for data, pixels in zip(files, pictures, strict=False):
+            error = np.abs(codec.decompress(data).astype(int) - codec.decompress(codec.compress(pixels)))
+            assert error.max() <= 1
+
+    def test_a_batch_array_is_several_pictures(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        assert codec.compress(np.stack(pictures[:2])) == codec.compress(pictures[:2])
+
+    def test_mixed_forms_and_sizes(self, codec: LayeredCodec) -> None:
+        mixed = [np.zeros((5, 9), np.uint8), Image.new("RGBA", (7, 3)), torch.rand(3, 20, 18)]
+        shapes = [picture.shape for picture in codec.decompress(codec.compress(mixed))]
+        assert shapes == [(5, 9, 3), (3, 7, 3), (20, 18, 3)]
+
+    def test_grey_is_rgb_with_three_equal_channels(self, codec: LayeredCodec) -> None:
+        grey = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+        assert codec.compress(grey) == codec.compress(np.repeat(grey[..., None], 3, axis=2))
+
+    def test_nothing_gives_nothing(self, codec: LayeredCodec) -> None:
+        assert codec.compress([]) == codec.decompress([]) == codec.analyze([]) == []
+
+    @pytest.mark.parametrize(
+        ("picture", "told"),
+        [
+            (np.zeros((4, 4, 3)), r"uint8 \(H, W, 3\) or \(H, W\), not float64 \(4, 4, 3\)"),
+            (np.zeros((4, 4, 4), np.uint8), r"not uint8 \(4, 4, 4\)"),
+            (np.zeros((4, 4, 1), np.uint8), r"not uint8 \(4, 4, 1\)"),
+            (np.zeros((3, 4, 4), np.uint8), r"not uint8 \(3, 4, 4\)"),
+            (np.zeros((4, 4), np.int64), "not int64"),
+            ([np.zeros(4, np.uint8)], r"not uint8 \(4,\)"),
+            (np.zeros((0, 4, 3), np.uint8), "4 x 0 pixels"),
+            (np.zeros((1, 8193, 3), np.uint8), "8193 x 1 pixels"),
+            (torch.zeros(3, 4, 4, dtype=torch.uint8), r"float \(3, H, W\) in \[0, 1\], not torch.uint8 \(3, 4, 4\)"),
+            (torch.zeros(1, 4, 4), r"not torch.float32 \(1, 4, 4\)"),
+            (torch.zeros(4, 4, 3), r"not torch.float32 \(4, 4, 3\)"),
+            ([torch.zeros(4, 4)], r"not torch.float32 \(4, 4\)"),
+            (Image.new("1", (8193, 1)), "8193 x 1 pixels"),
+        ],
+    )
+    def test_what_is_no_picture(self, codec: LayeredCodec, picture: object, told: str) -> None:
+        with pytest.raises(lgc.ImageError, match=told):
+            codec.compress(picture)
+
+    @pytest.mark.xfail(strict=True, raises=OSError, reason="a lazily read Pillow picture that turns out to be cut")
+    def test_cut_pillow_picture(self, codec: LayeredCodec, tmp_path: Path) -> None:
+        Image.effect_noise((40, 40), 90).save(tmp_path / "a.jpg")
+        (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:300])
+        with Image.open(tmp_path / "a.jpg") as picture, pytest.raises(lgc.ImageError):
+            codec.compress(picture)
+
+
+class TestDecompress:
+    def test_one_and_several(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        data = codec.compress(pictures[0])
+        one = codec.decompress(data)
+        assert one.shape == (64, 64, 3)
+        assert one.dtype == np.uint8
+        assert one.flags["C_CONTIGUOUS"]
+        several = codec.decompress([data, data])
+        assert isinstance(several, list)
+        np.testing.assert_array_equal(several[1], one)
+
+    @pytest.mark.xfail(strict=True, raises=TypeError, reason="only bytes count as one file")
+    @pytest.mark.parametrize("kind", [bytearray, memoryview])
+    def test_other_byte_strings(self, codec: LayeredCodec, pictures: list[np.ndarray], kind: type) -> None:
+        data = codec.compress(pictures[0])
+        np.testing.assert_array_equal(codec.decompress(kind(data)), codec.decompress(data))
+
+    @pytest.mark.xfail(strict=True, reason="any other word means 'semantic'")
+    def test_unknown_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        with pytest.raises(Exception, match="everything"):
+            codec.decompress(codec.compress(pictures[0]), layers="everything")  # type: ignore[arg-type]
+
+
+class TestAnalyze:
+    def test_one_and_several(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        files = codec.compress([pictures[0], pictures[1][:40, :50]])
+        one, other = codec.analyze(files)
+        assert isinstance(codec.analyze(files[0]), Analysis)
+        np.testing.assert_array_equal(codec.analyze(files[0]).mask, one.mask)
+        assert (one.mask.shape, one.mask.dtype) == ((64, 64), np.uint8)
+        assert other.mask.shape == (40, 50)
+        assert int(one.mask.max()) < 19
+        assert tuple(one.attributes) == ATTRIBUTES
+        assert all(0 <= value <= 1 for value in one.attributes.values())
+        assert list(one.pose) == ["yaw", "pitch", "roll"]
+
+    def test_both_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        data = codec.compress(pictures[0])
+        assert codec.analyze(data, layers="both").pose != codec.analyze(data).pose
+
+    def test_unknown_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        with pytest.raises(lgc.ModelError, match="no analyzer for the everything"):
+            codec.analyze(codec.compress(pictures[0]), layers="everything")  # type: ignore[arg-type]

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import errno
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lgc import images
+from lgc.errors import ImageError
+
+WHITE = (255, 255, 255)
+
+
+def file_of(picture: Image.Image, kind: str = "PNG", **options: Any) -> io.BytesIO:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    buffer.seek(0)
+    return buffer
+
+
+def one_pixel(mode: str, value: Any) -> Image.Image:
+    return Image.new(mode, (1, 1), value)
+
+
+def palette(index: int) -> Image.Image:
+    picture = one_pixel("P", index)
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    return picture
+
+
+def grey16(value: int) -> Image.Image:
+    return Image.fromarray(np.array([[value]], np.uint16))
+
+
+class TestReadModes:
+    @pytest.mark.parametrize(
+        ("picture", "kind", "options", "expected"),
+        [
+            pytest.param(one_pixel("RGB", (1, 2, 3)), "PNG", {}, (1, 2, 3), id="RGB"),
+            pytest.param(one_pixel("L", 77), "PNG", {}, (77, 77, 77), id="L"),
+            pytest.param(one_pixel("1", 1), "PNG", {}, WHITE, id="one bit"),
+            pytest.param(one_pixel("LA", (100, 255)), "PNG", {}, (100, 100, 100), id="LA opaque"),
+            pytest.param(one_pixel("LA", (100, 0)), "PNG", {}, WHITE, id="LA transparent"),
+            pytest.param(one_pixel("LA", (100, 51)), "PNG", {}, (224, 224, 224), id="LA a fifth opaque"),
+            pytest.param(one_pixel("RGBA", (9, 8, 7, 255)), "PNG", {}, (9, 8, 7), id="RGBA opaque"),
+            pytest.param(one_pixel("RGBA", (9, 8, 7, 0)), "PNG", {}, WHITE, id="RGBA over white"),
+            pytest.param(one_pixel("RGBA", (0, 255, 100, 51)), "WEBP", {"lossless": True, "exact": True},
+                         (204, 255, 224), id="RGBA a fifth opaque"),
+            pytest.param(palette(1), "PNG", {}, (40, 50, 60), id="P"),
+            pytest.param(palette(1), "PNG", {"transparency": 1}, WHITE, id="P transparent index"),
+            pytest.param(palette(1), "PNG", {"transparency": 0}, (40, 50, 60), id="P another index transparent"),
+            pytest.param(one_pixel("RGB", (1, 2, 3)), "PNG", {"transparency": (1, 2, 3)}, WHITE, id="RGB colour key"),
+            pytest.param(grey16(65535), "PNG", {}, WHITE, id="I;16 largest"),
+            pytest.param(grey16(100 * 257), "PNG", {}, (100, 100, 100), id="I;16"),
+            pytest.param(grey16(384), "PNG", {}, (1, 1, 1), id="I;16 rounds down"),
+            pytest.param(grey16(387), "PNG", {}, (2, 2, 2), id="I;16 rounds up"),
+            pytest.param(grey16(200 * 257), "TIFF", {}, (200, 200, 200), id="I;16 TIFF"),
+            pytest.param(one_pixel("F", 300.0), "TIFF", {}, WHITE, id="F above"),
+            pytest.param(one_pixel("F", -3.0), "TIFF", {}, (0, 0, 0), id="F below"),
+            pytest.param(one_pixel("F", 12.4), "TIFF", {}, (12, 12, 12), id="F"),
+            pytest.param(one_pixel("CMYK", (255, 0, 0, 0)), "TIFF", {}, (0, 255, 255), id="CMYK"),
+            pytest.param(one_pixel("RGB", (200, 100, 50)), "BMP", {}, (200, 100, 50), id="BMP"),
+        ],
+    )  # fmt: skip
+    def test_every_mode_becomes_rgb(
+        self, picture: Image.Image, kind: str, options: dict, expected: tuple[int, int, int]
+    ) -> None:
+        pixels = images.read(file_of(picture, kind, **options))
+        assert pixels.dtype == np.uint8
+        assert pixels.shape == (1, 1, 3)
+        assert tuple(pixels[0, 0].tolist()) == expected
+
+    def test_cmyk_jpeg(self) -> None:
+        pixels = images.read(file_of(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"))
+        assert np.abs(pixels.astype(int) - [255, 0, 0]).max() <= 3
+
+    @pytest.mark.parametrize(
+        ("orientation", "seen"),
+        [
+            (1, "AB CD"),
+            (2, "BA DC"),
+            (3, "DC BA"),
+            (4, "CD AB"),
+            (5, "AC BD"),
+            (6, "CA DB"),
+            (7, "DB CA"),
+            (8, "BD AC"),
+        ],
+    )
+    def test_exif_orientation_is_applied(self, orientation: int, seen: str) -> None:
+        stored = np.array([[ord(c) for c in row] for row in ("AB", "CD")], np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        pixels = images.read(file_of(Image.fromarray(stored), exif=exif))
+        assert " ".join("".join(map(chr, row)) for row in pixels[..., 0]) == seen
+
+    def test_rotation_swaps_sides(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        assert images.read(file_of(Image.new("RGB", (7, 3)), "JPEG", exif=exif)).shape == (7, 3, 3)
+
+    def test_path_and_string(self, tmp_path: Path) -> None:
+        Image.new("RGB", (3, 2), (5, 6, 7)).save(tmp_path / "a.png")
+        assert images.read(tmp_path / "a.png").shape == (2, 3, 3)
+        assert images.read(str(tmp_path / "a.png")).shape == (2, 3, 3)
+
+
+def jpeg_with_exif(*entries: tuple[int, int, int, bytes]) -> bytes:
+    """A 4 x 3 JPEG whose EXIF has these (tag, type, count, value) entries."""
+    table = b"".join(struct.pack(">HHI4s", *entry) for entry in entries)
+    exif = b"Exif\0\0MM" + struct.pack(">HIH", 42, 8, len(entries)) + table + bytes(16)
+    return file_of(Image.new("RGB", (4, 3)), "JPEG", exif=exif).getvalue()
+
+
+ROTATED = (0x0112, 3, 1, b"\0\6\0\0")
+
+
+class TestReadRefuses:
+    @pytest.mark.parametrize(
+        ("content", "reason"),
+        [
+            (b"", "not a picture"),
+            (b"just some text\n", "not a picture"),
+            (b"\x89PNG\r\n\x1a\n", "not a picture"),
+            (file_of(Image.effect_noise((40, 40), 90), "JPEG").getvalue()[:300], "truncated|Truncated|broken"),
+            (file_of(Image.effect_noise((40, 40), 90)).getvalue()[:500], "truncated|Truncated|broken"),
+            (file_of(Image.new("1", (8193, 1))).getvalue(), "8193 x 1 pixels; lgc takes 1 x 1 to 8192 x 8192"),
+            (file_of(Image.new("1", (1, 8193))).getvalue(), "1 x 8193 pixels"),
+        ],
+        ids=["empty", "text", "bare signature", "cut JPEG", "cut PNG", "too wide", "too high"],
+    )
+    def test_one_line_with_the_name(self, tmp_path: Path, content: bytes, reason: str) -> None:
+        path = tmp_path / "broken.png"
+        path.write_bytes(content)
+        with pytest.raises(ImageError, match=reason) as error:
+            images.read(path)
+        assert str(error.value).startswith(f"{path}: ")
+        assert "\n" not in str(error.value)
+
+    def test_missing_file_and_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match=r"none\.png: no such file"):
+            images.read(tmp_path / "none.png")
+        with pytest.raises(ImageError, match="is a folder"):
+            images.read(tmp_path)
+
+    def test_decompression_bomb_is_refused_unopened(self) -> None:
+        def chunk(kind: bytes, data: bytes) -> bytes:
+            return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+        header = struct.pack(">IIBBBBB", 60_000, 60_000, 1, 0, 0, 0, 0)
+        bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+        with pytest.raises(ImageError):
+            images.read(io.BytesIO(bomb))
+
+    def test_largest_side_is_taken(self) -> None:
+        assert images.read(file_of(Image.new("1", (8192, 1)))).shape == (1, 8192, 3)
+
+    def test_exif_without_fault_rotates(self) -> None:
+        assert images.read(io.BytesIO(jpeg_with_exif(ROTATED))).shape == (4, 3, 3)
+
+    @pytest.mark.xfail(strict=True, reason="images.read: Pillow's EXIF writer raises struct.error, TypeError, ...")
+    @pytest.mark.parametrize(
+        "entry",
+        [(0x011A, 2, 1, b"a\0\0\0"), (0x0100, 5, 1, b"\0\0\0\2"), (0x010F, 11, 1, b"\0\0\0\2")],
+        ids=["resolution as text", "width as fraction", "maker as number"],
+    )
+    def test_odd_exif_does_not_crash(self, entry: tuple[int, int, int, bytes]) -> None:
+        try:
+            pixels = images.read(io.BytesIO(jpeg_with_exif(ROTATED, entry)))
+        except ImageError:
+            return
+        assert pixels.shape == (4, 3, 3)
+
+    @pytest.mark.xfail(strict=True, reason="images.read: Pillow's AVIF reader raises RuntimeError")
+    def test_damaged_avif(self) -> None:
+        pytest.importorskip("PIL._avif", reason="this Pillow was built without avif")
+        data = file_of(Image.effect_noise((32, 32), 90), "AVIF").getvalue()
+        with pytest.raises(ImageError):
+            images.read(io.BytesIO(data.replace(b"pitm", b"xxxx")))
+
+
+class TestWrite:
+    def test_png_round_trip(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+        images.write(tmp_path / "a.png", pixels)
+        np.testing.assert_array_equal(images.read(tmp_path / "a.png"), pixels)
+
+    def test_greyscale(self, tmp_path: Path) -> None:
+        images.write(tmp_path / "a.png", np.full((2, 3), 9, np.uint8))
+        np.testing.assert_array_equal(images.read(tmp_path / "a.png"), np.full((2, 3, 3), 9))
+
+    @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp", ".bmp", ".tif"])
+    def test_suffix_names_the_format(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"a{suffix}"
+        images.write(path, np.full((16, 16, 3), 100, np.uint8))
+        with Image.open(path) as picture:
+            assert picture.format == {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}.get(
+                suffix.lower(), "TIFF"
+            )
+        assert np.abs(images.read(path).astype(int) - 100).max() <= 2
+
+    @pytest.mark.parametrize("name", ["a.xyz", "a", "a.lgc"])
+    def test_unknown_format_leaves_nothing(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(ImageError, match="unknown picture format"):
+            images.write(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_format_that_cannot_hold_colour_keeps_the_old_file(self, tmp_path: Path) -> None:
+        (tmp_path / "a.xbm").write_bytes(b"old")
+        with pytest.raises(ImageError, match="cannot be written"):
+            images.write(tmp_path / "a.xbm", np.zeros((2, 2, 3), np.uint8))
+        assert [path.name for path in tmp_path.iterdir()] == ["a.xbm"]
+        assert (tmp_path / "a.xbm").read_bytes() == b"old"
+
+    @pytest.mark.xfail(strict=True, raises=KeyError, reason="images.write: formats that Pillow only reads")
+    @pytest.mark.parametrize("suffix", [".psd", ".cur", ".mpg"])
+    def test_format_that_can_only_be_read(self, tmp_path: Path, suffix: str) -> None:
+        with pytest.raises(ImageError):
+            images.write(tmp_path / f"a{suffix}", np.zeros((2, 2, 3), np.uint8))
+
+    def test_full_disk_keeps_the_old_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        images.write(tmp_path / "a.png", np.full((2, 2, 3), 7, np.uint8))
+
+        def fill_up(self: Image.Image, target: Path, **options: Any) -> None:
+            Path(target).write_bytes(b"half a pict")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Image.Image, "save", fill_up)
+        with pytest.raises(ImageError, match=r"a\.png: cannot be written \(No space left on device\)"):
+            images.write(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
+        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+        assert images.read(tmp_path / "a.png")[0, 0, 0] == 7
+
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ImageError, match="cannot be written"):
+            images.write(tmp_path / "none" / "a.png", np.zeros((2, 2, 3), np.uint8))
+
+
+class TestRanges:
+    def test_every_level_survives(self) -> None:
+        levels = torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16, 1).repeat(1, 1, 1, 3)
+        x = images.to_float(levels)
+        assert x.shape == (1, 3, 16, 16)
+        assert x.dtype == torch.float32
+        assert (x.min().item(), x.max().item()) == (0.0, 1.0)
+        assert torch.equal(images.to_uint8(x), levels)
+
+    @pytest.mark.parametrize(
+        ("value", "level"), [(-0.5, 0), (1.5, 255), (0.4 / 255, 0), (0.6 / 255, 1), (254.4 / 255, 254)]
+    )
+    def test_to_uint8_clips_and_rounds(self, value: float, level: int) -> None:
+        assert images.to_uint8(torch.full((1, 3, 1, 1), value)).unique().tolist() == [level]
+
+    def test_round_to_uint8_levels_is_what_a_file_holds(self) -> None:
+        x = torch.linspace(-0.2, 1.2, 300).reshape(1, 3, 10, 10)
+        assert torch.allclose(images.round_to_uint8_levels(x), images.to_float(images.to_uint8(x)), atol=1e-7)
+
+
+class TestGeometry:
+    def test_pad_repeats_the_border_right_and_below(self) -> None:
+        x = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])[None, None]
+        assert images.pad(x, 4)[0, 0].tolist() == [[1, 2, 2, 2], [3, 4, 4, 4], [5, 6, 6, 6], [5, 6, 6, 6]]
+
+    def test_pad_leaves_multiples_alone(self) -> None:
+        x = torch.zeros(1, 3, 32, 16)
+        assert images.pad(x, 16) is x
+
+    @pytest.mark.parametrize("size", [(1, 1), (17, 1), (16, 33), (31, 47)])
+    def test_crop_undoes_pad(self, size: tuple[int, int]) -> None:
+        x = torch.rand(2, 3, *size)
+        padded = images.pad(x, 16)
+        assert all(side % 16 == 0 for side in padded.shape[-2:])
+        assert torch.equal(images.crop(padded, *size), x)
+
+    def test_resize_takes_the_middle_square(self) -> None:
+        pixels = np.zeros((2, 6, 3), np.uint8)
+        pixels[:, 2:4] = 200
+        np.testing.assert_array_equal(images.resize(pixels, 2), np.full((2, 2, 3), 200))
+
+    def test_resize_averages_areas(self) -> None:
+        pixels = np.array([[0, 100, 10, 10], [100, 200, 10, 10], [4, 4, 0, 0], [4, 4, 0, 8]], np.uint8)
+        small = images.resize(np.repeat(pixels[..., None], 3, axis=2), 2)
+        assert small[..., 0].tolist() == [[100, 10], [4, 2]]
+
+    def test_resize_enlarges(self) -> None:
+        np.testing.assert_array_equal(images.resize(np.full((3, 3, 3), 50, np.uint8), 8), np.full((8, 8, 3), 50))
+
+    def test_resize_mask_takes_the_majority(self) -> None:
+        mask = np.array([[1, 1, 2, 3], [1, 5, 3, 3], [4, 4, 0, 0], [2, 4, 0, 6]], np.uint8)
+        assert images.resize_mask(mask, 2, 19).tolist() == [[1, 3], [4, 0]]
+
+    def test_resize_mask_crops_the_middle(self) -> None:
+        mask = np.array([[9, 1, 2, 9], [9, 3, 4, 9]], np.uint8)
+        assert images.resize_mask(mask, 2, 19).tolist() == [[1, 2], [3, 4]]
+
+    @pytest.mark.parametrize("size", [3, 7])
+    def test_resize_mask_invents_no_class(self, size: int) -> None:
+        mask = np.random.default_rng(0).choice(np.array([2, 7, 18], np.uint8), (4, 4))
+        resized = images.resize_mask(mask, size, 19)
+        assert resized.shape == (size, size)
+        assert set(np.unique(resized)) <= {2, 7, 18}

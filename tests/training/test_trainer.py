@@ -1,0 +1,266 @@
+"""The loop: exact resume, schedules, guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lgc.data.augment import Augment
+from lgc.data.loader import TrainingLoader, training_order
+from lgc.data.shards import Split
+from lgc.errors import TrainingError
+from lgc.losses.rate import RateController
+from lgc.models.discriminator import PatchDiscriminator
+from lgc.models.latents import LayerConfig
+from lgc.models.layered import Architecture
+from lgc.models.transforms import Widths
+from lgc.tracking.base import NullTracker
+from lgc.training.codec import TrainableCodec
+from lgc.training.context import LocalContext
+from lgc.training.objectives import (
+    CodecObjective,
+    CodecSchedule,
+    CodecWeights,
+    Controllers,
+    DiscriminatorObjective,
+)
+from lgc.training.state import MovingAverage, Player, TrainState
+from lgc.training.trainer import (
+    Every,
+    Interrupted,
+    Settings,
+    Validation,
+    fit,
+    learning_rate_factor,
+)
+
+SETTINGS = Settings(
+    samples=96,
+    batch_size=8,
+    warmup=16,
+    precision="float32",
+    seed=3,
+    checkpoint_every=32,
+    validate_every=48,
+    log_every=1,
+)
+
+
+class Recorder(NullTracker):
+    """Keeps what the loop reports."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, dict[str, float]] = {}
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        self.rows.setdefault(step, {}).update(values)
+
+
+def make_state() -> TrainState:
+    torch.manual_seed(0)
+    architecture = Architecture(
+        Widths((8, 12, 16), 1), LayerConfig(4, hidden=8), LayerConfig(6, hidden=8, context_channels=4)
+    )
+    codec = TrainableCodec(architecture)
+    discriminator = PatchDiscriminator(10, width=8)
+    controllers = Controllers(RateController(0.2), RateController(0.2))
+    schedule = CodecSchedule(adversarial_from=0.5, quantise_from=0.5)
+    weights = CodecWeights(adversarial=0.01, base_distortion=0.001)
+    objective = CodecObjective(codec, weights, schedule, controllers, discriminator=discriminator)
+    players = [
+        Player("codec", objective, {"codec": codec}, torch.optim.Adam(codec.parameter_groups(1e-3))),
+        Player(
+            "discriminator",
+            DiscriminatorObjective(discriminator, "hinge"),
+            {"discriminator": discriminator},
+            torch.optim.Adam(discriminator.parameters(), 1e-3),
+            follows=True,
+        ),
+    ]
+    return TrainState(players, MovingAverage({"codec": codec}, 0.9), {"rate": controllers})
+
+
+def make_loader(shards: Path, world_size: int = 1, rank: int = 0) -> TrainingLoader:
+    split = Split(shards, "train")
+    return TrainingLoader(
+        split,
+        training_order(split, 3),
+        batch_size=SETTINGS.batch_size,
+        augment=Augment(),
+        seed=3,
+        rank=rank,
+        world_size=world_size,
+    )
+
+
+def no_validation(modules: Mapping[str, nn.Module]) -> Validation:
+    return Validation({"seen": 1.0})
+
+
+def run(
+    state: TrainState,
+    shards: Path,
+    context: LocalContext,
+    tracker: NullTracker | None = None,
+    fingerprint: str = "f",
+    settings: Settings = SETTINGS,
+) -> None:
+    fit(
+        state,
+        make_loader(shards),
+        settings,
+        context,
+        tracker or NullTracker(),
+        no_validation,
+        name="test",
+        fingerprint=fingerprint,
+    )
+
+
+def weights_of(state: TrainState) -> dict[str, torch.Tensor]:
+    modules = {**state.modules, **{f"average of {k}": v for k, v in state.averages.modules.items()}}
+    return {f"{name}.{key}": value for name, m in modules.items() for key, value in m.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainState, Recorder]:
+    state, recorder = make_state(), Recorder()
+    run(state, shards, LocalContext(tmp_path_factory.mktemp("whole"), show_bar=False), recorder)
+    return state, recorder
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 9])
+def test_an_interrupted_and_resumed_run_ends_bitwise_like_an_undisturbed_one(
+    shards: Path, tmp_path: Path, undisturbed: tuple[TrainState, Recorder], stop_after: int
+) -> None:
+    expected, expected_rows = undisturbed
+    context, recorder = LocalContext(tmp_path, show_bar=False), Recorder()
+    original = recorder.metrics
+
+    def stop_at(values: Mapping[str, float], step: int) -> None:
+        original(values, step)
+        if step >= stop_after * SETTINGS.batch_size:
+            context.stop = True
+
+    recorder.metrics = stop_at  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match=rf"stopped at {stop_after * 8} of 96 samples"):
+        run(make_state(), shards, context, recorder)
+    context.stop = False
+    recorder.metrics = original  # type: ignore[method-assign]
+    resumed = make_state()
+    run(resumed, shards, context, recorder)
+
+    assert resumed.samples == expected.samples == 96
+    for name, value in weights_of(expected).items():
+        assert torch.equal(value, weights_of(resumed)[name]), name
+    for step, row in expected_rows.rows.items():
+        for term, value in row.items():
+            if term.startswith("train/"):
+                assert recorder.rows[step][term] == value, (step, term)
+
+
+def test_a_killed_run_loses_no_more_than_one_checkpoint_interval(
+    shards: Path, tmp_path: Path, undisturbed: tuple[TrainState, Recorder]
+) -> None:
+    class Killed(Exception):
+        pass
+
+    class KillingTracker(NullTracker):
+        def metrics(self, values: Mapping[str, float], step: int) -> None:
+            if step == 72:
+                raise Killed
+
+    context = LocalContext(tmp_path, show_bar=False)
+    with pytest.raises(Killed):
+        run(make_state(), shards, context, KillingTracker())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-000000000032",
+        "checkpoint-000000000064",
+    ]
+    resumed = make_state()
+    run(resumed, shards, context)
+    for name, value in weights_of(undisturbed[0]).items():
+        assert torch.equal(value, weights_of(resumed)[name]), name
+
+
+def test_a_finished_run_returns_at_once_with_its_weights(
+    shards: Path, tmp_path: Path, undisturbed: tuple[TrainState, Recorder]
+) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    run(make_state(), shards, context)
+    again, recorder = make_state(), Recorder()
+    run(again, shards, context, recorder)
+    assert recorder.rows == {}
+    assert torch.equal(
+        weights_of(again)["codec.compressor.g_a.semantic.1.weight"],
+        weights_of(undisturbed[0])["codec.compressor.g_a.semantic.1.weight"],
+    )
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(shards: Path, tmp_path: Path) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    run(make_state(), shards, context)
+    with pytest.raises(TrainingError, match=r"checkpoint of another configuration.*\(f, this run is other\)"):
+        run(make_state(), shards, context, fingerprint="other")
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "optimizers.pt", "averaged.safetensors"])
+def test_a_damaged_checkpoint_is_refused(shards: Path, tmp_path: Path, file: str) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    run(make_state(), shards, context)
+    newest = context.latest_checkpoint()
+    assert newest is not None
+    data = bytearray((newest / file).read_bytes())
+    data[len(data) // 2] ^= 1
+    (newest / file).write_bytes(data)
+    with pytest.raises(TrainingError, match=f"{file}: damaged checkpoint file"):
+        run(make_state(), shards, context)
+
+
+def test_the_adversarial_phase_plays_and_is_recorded(undisturbed: tuple[TrainState, Recorder]) -> None:
+    rows = undisturbed[1].rows
+    assert "train/adversarial" not in rows[8]
+    assert {"train/adversarial", "train/discriminator", "train/grad_norm.discriminator"} <= rows[96].keys()
+    assert {"train/rate.semantic", "train/distortion", "train/base.distortion", "train/lr.codec"} <= rows[8].keys()
+    assert rows[96]["val/seen"] == 1.0
+
+
+def test_the_entropy_networks_end_on_their_grid(undisturbed: tuple[TrainState, Recorder]) -> None:
+    codec = undisturbed[0].modules["codec"]
+    flags = [m.quantised for m in codec.modules() if hasattr(m, "quantised")]
+    assert flags
+    assert all(flags)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_term_named(shards: Path, tmp_path: Path) -> None:
+    state = make_state()
+    with torch.no_grad():
+        next(state.modules["codec"].parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"test: not finite at sample 0: .*distortion"):
+        run(state, shards, LocalContext(tmp_path, show_bar=False))
+
+
+def test_learning_rate_warms_up_and_follows_a_cosine() -> None:
+    settings = Settings(samples=1000, batch_size=10, warmup=100, lr_floor=0.1)
+    assert learning_rate_factor(0, settings) == pytest.approx(10 / 110)
+    assert learning_rate_factor(100, settings) == pytest.approx(1.0)
+    assert learning_rate_factor(550, settings) == pytest.approx(0.55)
+    assert learning_rate_factor(1000, settings) == pytest.approx(0.1)
+
+
+def test_every_counts_multiples_across_jumps_and_resumes() -> None:
+    due = Every(10)
+    assert [due(v) for v in (3, 9, 10, 11, 25, 40)] == [False, False, True, False, True, True]
+    assert [Every(10, last=25)(v) for v in (29, 30)] == [False, True]
+    assert not Every(0)(5)
+
+
+def test_two_data_parallel_halves_see_the_whole_batch(shards: Path) -> None:
+    whole = make_loader(shards).batch_at(16)
+    halves = [make_loader(shards, world_size=2, rank=rank).batch_at(16) for rank in (0, 1)]
+    assert torch.equal(whole.x[0::2], halves[0].x)
+    assert torch.equal(whole.x[1::2], halves[1].x)
