@@ -35,11 +35,11 @@ from lgc.evaluation.points import Point
 from lgc.evaluation.summary import curve_rows, summarise
 from lgc.evaluation.timing import time_paths
 from lgc.launch import storage
-from lgc.launch.identity import params_hash
+from lgc.launch.identity import output_sha256, params_hash
 from lgc.launch.stage import recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.image import make_lpips
-from lgc.training.state import file_sha256, load_modules
+from lgc.training.state import load_modules
 
 OURS: Mapping[str, TrainStage] = {
     "joint": "finetune_joint",
@@ -54,9 +54,9 @@ def run_evaluate() -> None:
     config, paths = load(), Paths.here()
     storage.apply(config.storage)
     torch.set_num_threads(threads_for(config.runtime.threads, 1))
-    plan = make_plan(config, paths)
     out = paths.stage("evaluate")
-    key = params_hash([config.evaluate, *(file_sha256(paths.model(stage)) for stage in OURS.values())])
+    key = params_hash([config.evaluate, *(output_sha256(paths.model(stage)) for stage in OURS.values())])
+    plan = make_plan(config, paths)
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
         for what, reason in plan.absent.items():
             print(f"evaluate: {what} is absent: {reason}")
@@ -107,7 +107,7 @@ def make_plan(config: Config, paths: Paths) -> Plan:
     )
     identity = {
         "data": split.manifest.hash,
-        "reference": file_sha256(paths.weights("train_reference")),
+        "reference": output_sha256(paths.weights("train_reference")),
         "lpips": None if isinstance(lpips, Absent) else lpips.info.name,
     }
     return Plan(bench, layered, baselines, identity, absent)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from lgc.build import data_hash
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
+from lgc.errors import TrainingError
 from lgc.training.state import file_sha256
 
 UNTRACKED: Final = ("runtime", "tracking", "storage")
@@ -48,9 +49,16 @@ def fingerprint(name: TrainStage, config: Config, paths: Paths) -> str:
             "stage": name,
             "params": stage_params(name, config),
             "data": data_hash(paths),
-            "upstream": {stage: file_sha256(paths.weights(stage)) for stage in _UPSTREAM[name]},
+            "upstream": {stage: output_sha256(paths.weights(stage)) for stage in _UPSTREAM[name]},
         }
     )
+
+
+def output_sha256(path: Path) -> str:
+    """Hash of another stage's output; :class:`TrainingError` says which stage to run when it is missing."""
+    if not path.is_file():
+        raise TrainingError(f"{path}: missing; run the {path.parent.name} stage first (make repro runs all)")
+    return file_sha256(path)
 
 
 def pipeline_key(config: Config, paths: Paths) -> str:

@@ -14,7 +14,7 @@ def test_official_class_indices() -> None:
         "neck_l": 16, "neck": 17, "cloth": 18,
     }  # fmt: skip
     assert {name: index for index, name in enumerate(CLASSES)} == official
-    assert PARTS == CLASSES[1:]
+    assert CLASSES[1:] == PARTS
 
 
 def test_forty_attributes_in_alphabetical_order() -> None:

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from lgc.baselines.base import Unavailable
+from lgc.baselines.pillow import make_codec
+from lgc.data.synthetic import draw_face
+
+NAMES = ("jpeg", "webp", "avif")
+
+
+@pytest.fixture(scope="module")
+def face() -> np.ndarray:
+    return draw_face(3, 0, 64).image
+
+
+@pytest.fixture(params=NAMES)
+def codec(request: pytest.FixtureRequest):  # noqa: ANN201
+    made = make_codec(request.param)
+    if isinstance(made, Unavailable):
+        pytest.skip(made.reason)
+    return made
+
+
+def test_a_real_file_of_that_format(codec, face: np.ndarray) -> None:  # noqa: ANN001
+    with Image.open(io.BytesIO(codec.encode(face, 50))) as picture:
+        assert picture.format == codec.name.upper()
+        assert picture.size == (64, 64)
+
+
+def test_more_quality_more_bytes_and_less_error(codec, face: np.ndarray) -> None:  # noqa: ANN001
+    files = [codec.encode(face, quality) for quality in (0, 40, 95)]
+    errors = [np.square(codec.decode(data).astype(float) - face).mean() for data in files]
+    assert len(files[0]) < len(files[1]) < len(files[2])
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 20
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33)])
+def test_odd_sizes(codec, size: tuple[int, int]) -> None:  # noqa: ANN001
+    decoded = codec.decode(codec.encode(np.full((*size, 3), 128, np.uint8), 60))
+    assert (decoded.shape, decoded.dtype) == ((*size, 3), np.uint8)
+    assert np.abs(decoded.astype(int) - 128).max() <= 4
+
+
+def test_same_bytes_every_time(codec, face: np.ndarray) -> None:  # noqa: ANN001
+    assert codec.encode(face, 30) == codec.encode(face, 30)
+
+
+def test_describes_its_settings(codec) -> None:  # noqa: ANN001
+    about = codec.describe(37)
+    assert about["library"].startswith("Pillow ")
+    assert about["quality"] == "37"
+    assert all(isinstance(value, str) for value in about.values())
+
+
+def test_unknown_codec_lists_the_known() -> None:
+    with pytest.raises(KeyError, match="unknown baseline 'gif'; there are jpeg, webp, avif"):
+        make_codec("gif")
+
+
+@pytest.mark.parametrize("name", ["webp", "avif"])
+def test_codec_this_machine_lacks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "check", lambda feature: feature != name)
+    assert make_codec(name) == Unavailable(name, f"this Pillow was built without {name}")

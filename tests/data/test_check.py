@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lgc.data import celebamask_hq
+from lgc.data.check import SplitReport, check
+from lgc.errors import DataError
+
+YES = " ".join(["1"] * 40)
+ONE_OF_EACH = {"0": 0, "1": 170_000, "2": 190_000}
+
+
+def test_counts_of_what_can_be_read(layout_at: Any) -> None:
+    layout_at.images("0.png", "1.png", "2.png", "3.png").mapping({**ONE_OF_EACH, "3": 1})
+    layout_at.attributes({"0.png": YES}).pose({"2.png": "1 2 3"})
+    layout_at.mask(1, "hair", np.full((4, 4), 255))
+    report = check(layout_at.root)
+    assert report.splits == {
+        "train": SplitReport(images=2, masks=0, attributes=1, pose=0),
+        "val": SplitReport(images=1, masks=1, attributes=0, pose=0),
+        "test": SplitReport(images=1, masks=0, attributes=0, pose=1),
+    }
+    assert report.sizes == {"8 x 8": 4}
+    assert (report.unreadable, report.duplicates, report.leaks) == ([], [], [])
+    assert report.usable
+
+
+def test_unreadable_pictures_and_masks(layout_at: Any, capsys: pytest.CaptureFixture) -> None:
+    layout_at.images("0.png", "1.png", "2.png").mapping(ONE_OF_EACH)
+    (layout_at.root / celebamask_hq.IMAGES / "2.png").write_bytes(b"")
+    layout_at.mask(1, "hair", np.full((4, 4), 255)).write_bytes(b"\x89PNG")
+    report = check(layout_at.root)
+    assert report.unreadable == ["00001_hair.png", "2.png"]
+    assert report.splits["test"].images == 0
+    assert not report.usable
+    report.show()
+    shown = capsys.readouterr().out
+    assert "NOT usable" in shown
+    assert "00001_hair.png" in shown
+
+
+def test_duplicates_and_leaks(layout_at: Any, capsys: pytest.CaptureFixture) -> None:
+    layout_at.images("0.png", "1.png", "2.png", "3.png").mapping({**ONE_OF_EACH, "3": 7})
+    folder = layout_at.root / celebamask_hq.IMAGES
+    shutil.copy(folder / "0.png", folder / "3.png")
+    report = check(layout_at.root)
+    assert (report.duplicates, report.leaks) == ([["0.png", "3.png"]], [])
+    shutil.copy(folder / "1.png", folder / "2.png")
+    report = check(layout_at.root)
+    assert report.leaks == [["1.png", "2.png"]]
+    report.show()
+    assert "1.png = 2.png" in capsys.readouterr().out
+
+
+def test_long_lists_are_cut_short_when_shown(layout_at: Any, capsys: pytest.CaptureFixture) -> None:
+    layout_at.images("0.png", "1.png", "2.png", *(f"{n}.png" for n in range(10, 18))).mapping(ONE_OF_EACH)
+    report = check(layout_at.root)
+    assert len(report.problems) == 11
+    report.show()
+    shown = capsys.readouterr().out
+    assert "... and 6 more" in shown
+    assert "usable" in shown
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        check(tmp_path)
+
+
+def test_real_duplicate_pair(real_faces: Path, tmp_path: Path) -> None:
+    folder = tmp_path / celebamask_hq.IMAGES
+    folder.mkdir()
+    for number in (7560, 7561, 7562):
+        (folder / f"{number}.jpg").symlink_to(real_faces / celebamask_hq.IMAGES / f"{number}.jpg")
+    (tmp_path / celebamask_hq.MAPPING_FILE).symlink_to(real_faces / celebamask_hq.MAPPING_FILE)
+    assert check(tmp_path).duplicates == [["7561.jpg", "7562.jpg"]]
+
+
+@pytest.mark.slow
+def test_real_data_decodes_whole(real_faces: Path) -> None:
+    report = check(real_faces)
+    assert report.unreadable == []
+    assert report.duplicates == [["7561.jpg", "7562.jpg"]]
+    assert report.usable

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lgc.data.labels import IGNORE
+from lgc.metrics.tasks import TaskScores, attribute_values, parsing_values
+from lgc.models.analysis import Predictions
+
+
+def confusion(entries: dict[tuple[int, int], int]) -> np.ndarray:
+    """(true class, predicted class) -> pixels."""
+    matrix = np.zeros((19, 19), np.int64)
+    for place, count in entries.items():
+        matrix[place] = count
+    return matrix
+
+
+def pairs(*pictures: dict[int, tuple[int, int]]) -> np.ndarray:
+    """Attribute -> (true, said) of each picture; everything else unknown."""
+    made = np.full((len(pictures), 40, 2), -1, np.int8)
+    for picture, values in zip(made, pictures, strict=True):
+        for attribute, value in values.items():
+            picture[attribute] = value
+    return made
+
+
+class TestParsing:
+    def test_by_hand(self) -> None:
+        """Class 0: 6 of 8 + 1; class 1: 3 of 4 + 2; class 5 is predicted but never true."""
+        values = parsing_values(confusion({(0, 0): 6, (0, 1): 1, (0, 5): 1, (1, 1): 3, (1, 0): 1}))
+        iou = [6 / 9, 3 / 5, 0.0]
+        f1 = [12 / 15, 6 / 8, 0.0]
+        assert values == {
+            "miou": pytest.approx(sum(iou) / 3),
+            "mean_f1": pytest.approx(sum(f1) / 3),
+            "pixel_accuracy": pytest.approx(9 / 12),
+        }
+
+    def test_perfect(self) -> None:
+        assert parsing_values(confusion({(0, 0): 6, (7, 7): 1})) == {"miou": 1, "mean_f1": 1, "pixel_accuracy": 1}
+
+    def test_counts_of_the_data_set_come_before_the_mean(self) -> None:
+        """A class right in a large picture and wrong in a small one is mostly right."""
+        scores = TaskScores()
+        scores.add_masks(np.full((1, 10, 10), 3), np.full((1, 10, 10), 3))
+        scores.add_masks(np.full((1, 1, 1), 4), np.full((1, 1, 1), 3))
+        assert scores.values()["pixel_accuracy"] == pytest.approx(100 / 101)
+        assert scores.values()["miou"] == pytest.approx((100 / 101 + 0) / 2)
+        assert scores.class_iou() == {"eye_g": pytest.approx(100 / 101), "l_eye": 0}
+
+    def test_unlabelled_pixels_and_pictures_do_not_count(self) -> None:
+        scores = TaskScores()
+        true = np.array([[[1, IGNORE], [IGNORE, 2]], [[IGNORE] * 2] * 2])
+        scores.add_masks(np.array([[[1, 9], [9, 1]], [[9] * 2] * 2]), true)
+        assert len(scores.confusion) == 1
+        assert scores.confusion[0].sum() == 2
+        assert (scores.confusion[0][1, 1], scores.confusion[0][2, 1]) == (1, 1)
+
+    def test_logits_are_resampled_to_the_masks(self) -> None:
+        scores = TaskScores()
+        logits = torch.zeros(1, 19, 2, 2)
+        logits[:, 6] = 1
+        nothing = torch.full((1, 40), -1, dtype=torch.int8)
+        scores.add(
+            Predictions(parsing=logits), torch.full((1, 8, 8), 6, dtype=torch.uint8), nothing, torch.zeros(1, 3)
+        )
+        assert scores.values() == {"miou": 1, "mean_f1": 1, "pixel_accuracy": 1}
+
+
+class TestAttributes:
+    def test_by_hand(self) -> None:
+        """Attribute 2: 2 of 3 positives and 1 of 1 negatives; attribute 7: positives only, no balance."""
+        values = attribute_values(pairs({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}))
+        assert values == {
+            "attribute_accuracy": pytest.approx(4 / 6),
+            "attribute_balanced_accuracy": pytest.approx((2 / 3 + 1) / 2),
+        }
+
+    def test_mean_over_attributes(self) -> None:
+        values = attribute_values(pairs({0: (1, 1), 1: (1, 0)}, {0: (0, 0), 1: (0, 1)}))
+        assert values == {"attribute_accuracy": 0.5, "attribute_balanced_accuracy": 0.5}
+
+    def test_always_saying_no_is_accurate_but_not_balanced(self) -> None:
+        values = attribute_values(pairs(*[{0: (0, 0)}] * 9, {0: (1, 0)}))
+        assert values == {"attribute_accuracy": 0.9, "attribute_balanced_accuracy": 0.5}
+
+    def test_no_attribute_with_both_values(self) -> None:
+        assert attribute_values(pairs({0: (1, 1)})) == {"attribute_accuracy": 1}
+
+    def test_positive_logits_mean_yes_and_unknown_pictures_do_not_count(self) -> None:
+        scores = TaskScores()
+        true = torch.tensor([[1] * 40, [-1] * 40, [0] * 40], dtype=torch.int8)
+        logits = torch.tensor([[0.1] * 40, [9.0] * 40, [0.1] * 20 + [-0.1] * 20])
+        scores.add(Predictions(attributes=logits), torch.zeros(3, 1, 1), true, torch.zeros(3, 3))
+        assert len(scores.attribute_hits) == 2
+        assert scores.values()["attribute_accuracy"] == pytest.approx(60 / 80)
+
+
+class TestPose:
+    def test_mean_absolute_error(self) -> None:
+        scores = TaskScores()
+        angles = torch.tensor([[1.0, -2.0, 3.0], [100.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        true = torch.tensor([[0.0, 0.0, 0.0], [math.nan, 0.0, 0.0], [3.0, 3.0, -3.0]])
+        scores.add(Predictions(pose=angles), torch.zeros(3, 1, 1), torch.zeros(3, 40), true)
+        assert len(scores.pose_errors) == 2
+        assert scores.values() == {"pose_error": pytest.approx((6 + 9) / 6)}
+
+
+class TestValues:
+    def test_what_was_not_measured_is_absent(self) -> None:
+        assert TaskScores().values() == {}
+
+    @pytest.mark.xfail(strict=True, raises=ValueError, reason="TaskScores.class_iou without any masks")
+    def test_no_classes_without_masks(self) -> None:
+        assert TaskScores().class_iou() == {}
+
+    def test_resampled_pictures(self) -> None:
+        scores = TaskScores(pose_errors=[np.array([1.0, 1.0, 1.0]), np.array([4.0, 4.0, 4.0])])
+        assert scores.values({"pose_errors": np.array([1, 1, 0, 1])}) == {"pose_error": pytest.approx(3.25)}

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lgc.models.analysis import MultiTaskAnalyzer, Predictions, RGBAnalyzer, at_mask_size
+from lgc.models.discriminator import PatchDiscriminator
+from lgc.models.transforms import Widths
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5)])
+def test_shapes_of_all_heads(size: tuple[int, int]) -> None:
+    out = MultiTaskAnalyzer(4, 8, 1)(torch.randn(3, 4, *size))
+    assert out.parsing is not None
+    assert out.attributes is not None
+    assert out.pose is not None
+    assert out.parsing.shape == (3, 19, 8 * size[0], 8 * size[1])
+    assert (out.attributes.shape, out.pose.shape) == ((3, 40), (3, 3))
+
+
+@pytest.mark.parametrize("heads", [(), ("pose",), ("attributes", "parsing")])
+def test_heads_are_optional(heads: tuple[str, ...]) -> None:
+    analyzer = MultiTaskAnalyzer(4, 8, 1, heads)
+    out = analyzer(torch.randn(1, 4, 2, 2))
+    assert {name for name, value in vars(out).items() if value is not None} == set(heads)
+    assert set(analyzer.heads) == set(heads)
+
+
+def test_unknown_head() -> None:
+    with pytest.raises(ValueError, match=r"unknown heads \['age'\]; there are parsing, attributes, pose"):
+        MultiTaskAnalyzer(4, 8, 1, ("pose", "age"))
+
+
+def test_every_parameter_learns() -> None:
+    analyzer = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1)
+    out = analyzer(torch.rand(2, 3, 32, 32))
+    assert out.parsing is not None
+    assert out.attributes is not None
+    assert out.pose is not None
+    (out.parsing.sum() + out.attributes.sum() + out.pose.sum()).backward()
+    assert [name for name, parameter in analyzer.named_parameters() if parameter.grad is None] == []
+    assert analyzer.features(torch.rand(1, 3, 32, 48)).shape == (1, 8, 2, 3)
+
+
+def test_predictions_detach_to_float32() -> None:
+    value = torch.ones(2, 3, dtype=torch.bfloat16, requires_grad=True)
+    plain = Predictions(pose=value * 2).detach().cpu()
+    assert plain.pose is not None
+    assert (plain.pose.dtype, plain.pose.requires_grad, plain.parsing) == (torch.float32, False, None)
+
+
+def test_at_mask_size() -> None:
+    logits = torch.randn(2, 19, 4, 4).bfloat16()
+    assert torch.equal(at_mask_size(logits, torch.zeros(2, 4, 4)), logits.float())
+    larger = at_mask_size(logits, torch.zeros(2, 8, 12))
+    assert (larger.shape, larger.dtype) == ((2, 19, 8, 12), torch.float32)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_discriminator_sees_picture_and_latents(side: int) -> None:
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(10, width=8, condition_channels=4).eval()
+    x, latents = torch.rand(2, 3, side, side), torch.randn(2, 10, side // 16, side // 16)
+    verdict = judge(x, latents)
+    assert verdict.shape[:2] == (2, 1)
+    assert abs(verdict.shape[2] - side // 8) <= 1
+    assert not torch.allclose(judge(x, -latents), verdict)
+    assert not torch.allclose(judge(1 - x, latents), verdict)
+
+
+def test_discriminator_is_spectrally_normalised() -> None:
+    torch.manual_seed(0)
+    judge = PatchDiscriminator(10, width=8).train()
+    for _ in range(30):
+        judge(torch.rand(1, 3, 32, 32), torch.randn(1, 10, 2, 2))
+    for layer in (judge.first, judge.verdict, *judge.rest):
+        assert torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.1)
