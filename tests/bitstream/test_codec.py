@@ -257,6 +257,17 @@ class TestWrongModel:
             codec.decompress(data[:2] + codec.model.model_id + data[6:])
 
 
+def test_second_layer_of_another_picture(
+    small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Even where it would decode: nothing predicts it, and both pictures have the same size."""
+    architecture = replace(small_architecture, reconstruction=LayerConfig(6, hidden=8))
+    codec = lgc.load(write_model(tmp_path / "m.safetensors", architecture), "cpu")
+    one, other = codec.compress([noise(20, 30, 1), noise(20, 30, 2)])
+    with pytest.raises(BitstreamError, match="reconstruction layer: checksum mismatch"):
+        codec.decompress(strip(one) + other[len(strip(other)) :])
+
+
 class TestHeads:
     def test_model_without_analyzers(
         self, small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path

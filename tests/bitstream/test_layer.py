@@ -12,8 +12,11 @@ import torch
 
 import lgc
 from lgc import images
+from lgc.bitstream.layer import LayerCoder
+from lgc.entropy.coder import SymbolCoder, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
-from lgc.models.latents import LayerConfig
+from lgc.entropy.tables import gaussian_tables
+from lgc.models.latents import LatentLayer, LayerConfig
 from lgc.models.layered import Architecture
 from lgc.training.codec import TrainableCodec
 
@@ -56,6 +59,26 @@ def test_training_sees_what_files_hold(
         assert seen.coded_bits is not None
         assert sum(one.ideal_bits for one in symbols) == pytest.approx(float(seen.coded_bits.sum()), rel=0.01)
         context = y_hat if architecture.reconstruction.context_channels else None
+
+
+def test_latents_beyond_16_bits_are_clipped_alike_on_both_sides() -> None:
+    """A mean and a symbol, each in range, whose sum is not."""
+    layer = LatentLayer(LayerConfig(2, hidden=4, context_channels=1))
+
+    def widest(context: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([0, 200, 43 * 32, 43 * 32])[None, :, None, None].expand(1, 4, 2, 2)
+
+    coder = LayerCoder(layer, widest, {}, SymbolCoder(gaussian_tables()), None, None)  # type: ignore[arg-type]
+    context = torch.zeros(1, 1, 2, 2, dtype=torch.int64)
+    y = torch.tensor([1e9, -1e9])[None, :, None, None].expand(1, 2, 2, 2)
+    (coded,), y_hat, (covered,) = coder.encode(y, context)
+    assert y_hat[0, :, 0, 0].tolist() == [32767, -32767]
+    stack = new_stack(7)
+    coded.push_all(stack)
+    stack = stack_from_bytes(stack_to_bytes(stack), "layer")
+    decoded, (covered_again,) = coder.decode([stack], context, 2, 2, torch.device("cpu"))
+    assert torch.equal(decoded, y_hat)
+    assert covered_again == covered
 
 
 def test_extreme_latents_are_clipped_and_still_decode(

@@ -215,7 +215,7 @@ class TestDamage:
             with pytest.raises(BitstreamError):
                 self.decode(coder, bytes(damaged), index)
 
-    @pytest.mark.parametrize("extra", [b"\1", b"\0\1", b"\0\0\0\0\1", b"abcdefgh"])
+    @pytest.mark.parametrize("extra", [b"\1", b"\0\1", b"\0\0\0\0\1", b"abcdefgh", struct.pack("<I", CHECK)])
     def test_appended_bytes(self, coder: SymbolCoder, data: bytes, index: np.ndarray, extra: bytes) -> None:
         with pytest.raises(BitstreamError):
             self.decode(coder, data + extra, index)

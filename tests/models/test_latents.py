@@ -110,6 +110,29 @@ class TestForward:
         assert [name for name, parameter in layer.named_parameters() if parameter.grad is None] == []
 
 
+def test_decoded_values_are_whole_steps_from_their_centre() -> None:
+    layer, density = layer_and_density()
+    assert density.bottleneck is not None
+    with torch.no_grad():
+        density.bottleneck.quantiles[:, 0, 1] = torch.tensor([0.3, -0.7, 0.0, 1.5, 2.25, -3.1])
+    symbols = layer(5 * torch.randn(2, 6, 4, 4), density).y_hat - density.medians()[None, :, None, None]
+    assert torch.equal(symbols, symbols.round())
+    assert symbols.unique().numel() > 5
+    conditioned, density = layer_and_density(context_channels=4)
+    out = conditioned(5 * torch.randn(2, 6, 4, 4), density, torch.randn(2, 4, 4, 4))
+    assert torch.equal(out.y_hat - out.base, (out.y_hat - out.base).round())
+
+
+def test_decoded_values_pass_gradients_straight_through_and_are_clipped() -> None:
+    layer, density = layer_and_density()
+    y = torch.tensor([0.3, -1.2, 500.0, -500.0, 2.0, 0.0])[None, :, None, None].requires_grad_()
+    y_hat = layer(y, density).y_hat
+    assert y_hat.flatten().abs().max() == 32767 / 256
+    y_hat.sum().backward()
+    assert y.grad is not None
+    assert y.grad.flatten().tolist() == [1, 1, 0, 0, 1, 1]
+
+
 def test_noise_in_training_only() -> None:
     layer, density = layer_and_density()
     y = torch.randn(1, 6, 4, 4)

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgc.config.load import compose, load, parse, read_raw
+from lgc.config.paths import TRAIN_STAGES, Paths
+from lgc.errors import ConfigError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.fixture(scope="module")
+def raw() -> dict[str, Any]:
+    return compose([], CONF)
+
+
+def changed(raw: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    other = copy.deepcopy(raw)
+    *above, last = key.split(".")
+    node = other
+    for name in above:
+        node = node[name]
+    node[last] = value
+    return other
+
+
+def without(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    other = copy.deepcopy(raw)
+    *above, last = key.split(".")
+    node = other
+    for name in above:
+        node = node[name]
+    del node[last]
+    return other
+
+
+class TestParse:
+    @pytest.mark.parametrize(
+        ("key", "value", "told"),
+        [
+            ("data.image_size", "64", "must be a number (int), not '64'"),
+            ("data.image_size", 64.5, "must be a number (int), not 64.5"),
+            ("data.image_size", True, "must be a number (int), not True"),
+            ("data.image_size", None, "must be a number (int), not None"),
+            ("train_codec.lr", "1e-3", "must be a number (float), not '1e-3'"),
+            ("data.split_rule", "random", "must be one of official, hash, not 'random'"),
+            ("model.semantic.steps", "groups3", "must be one of single, checkerboard, groups2, groups4"),
+            ("model.fusion", None, "must be one of global, spatial, not None"),
+            ("train_codec.perceptual.net", "resnet", "must be one of squeeze, alex, vgg"),
+            ("model", None, "must be a mapping, not None"),
+            ("model.semantic", 5, "must be a mapping, not 5"),
+            ("data.name", 5, "5"),
+            ("data.limit", "x", "x"),
+            ("data.source", 5, "5"),
+            ("train_codec.augment.flip", "yes", "yes"),
+            ("model.widths.channels", [1, 2], "(1, 2)"),
+            ("data.synthetic.splits", [0.5, 0.5], "(0.5, 0.5)"),
+            ("evaluate.baselines", {"jpeg": 5}, "5"),
+            ("runtime.threads", 1.5, "1.5"),
+        ],
+    )
+    def test_wrong_value(self, raw: dict[str, Any], key: str, value: Any, told: str) -> None:
+        with pytest.raises(ConfigError) as error:
+            parse(changed(raw, key, value))
+        assert key in str(error.value)
+        assert told in str(error.value)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize(
+        "key", ["data", "data.image_size", "train_codec.settings.samples", "model.semantic.steps"]
+    )
+    def test_missing_key(self, raw: dict[str, Any], key: str) -> None:
+        with pytest.raises(ConfigError, match=f'missing value for field "{key}"'):
+            parse(without(raw, key))
+
+    @pytest.mark.parametrize(
+        ("key", "told"),
+        [
+            ("data.image_sise", "unknown key data.image_sise; did you mean image_size?"),
+            ("train_codec.weights.percptual", "unknown key train_codec.weights.percptual; did you mean perceptual?"),
+            ("modell", "unknown key modell; did you mean model?"),
+            ("data.zzz", "unknown key data.zzz; known: name, licence, source"),
+        ],
+    )
+    def test_unknown_key(self, raw: dict[str, Any], key: str, told: str) -> None:
+        with pytest.raises(ConfigError) as error:
+            parse(changed(raw, key, 1))
+        assert told in str(error.value)
+
+    @pytest.mark.xfail(strict=True, reason="parse: errors of conversion do not say where")
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("train_codec.target_bpp.semantic", "x"),
+            ("model.widths.channels", 5),
+            ("train_reference.learning_rates", ["x"]),
+        ],
+    )
+    def test_wrong_value_names_its_key(self, raw: dict[str, Any], key: str, value: Any) -> None:
+        with pytest.raises(ConfigError, match=key):
+            parse(changed(raw, key, value))
+
+    @pytest.mark.xfail(strict=True, reason="parse: values that no run can use are taken")
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("model.analyzer.heads", "pose"),
+            ("model.analyzer.heads", ["age"]),
+            ("data.image_size", 60),
+            ("data.image_size", -64),
+            ("train_codec.settings.batch_size", 0),
+            ("train_reference.learning_rates", []),
+            ("evaluate.baselines", {"jpegg": [5]}),
+            ("data.limit", True),
+        ],
+    )
+    def test_unusable_value(self, raw: dict[str, Any], key: str, value: Any) -> None:
+        with pytest.raises(ConfigError):
+            parse(changed(raw, key, value))
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("data.limit", None), ("data.limit", 5), ("train_codec.target_bpp.semantic", None), ("train_codec.lr", 1)],
+    )
+    def test_values_that_are_fine(self, raw: dict[str, Any], key: str, value: Any) -> None:
+        parse(changed(raw, key, value))
+
+    def test_defaults_of_leaves(self, raw: dict[str, Any]) -> None:
+        assert parse(without(raw, "finetune_joint.task_weights")).finetune_joint.task_weights.pose == 1
+
+
+class TestCompose:
+    @pytest.mark.parametrize(
+        ("override", "told"),
+        [
+            ("data=nope", "Could not find 'data/nope' Available options in 'data'"),
+            ("nope=3", "Could not override 'nope'"),
+            ("data.nope=3", "Could not override 'data.nope'"),
+            ("+data.nope=3", "unknown key data.nope"),
+            ("data.image_size=abc", "data.image_size must be a number (int), not 'abc'"),
+            ("data.image_size", "data.image_size"),
+            ("model.semantic.steps=x", "model.semantic.steps must be one of"),
+            ("data.limit=abc", "data.limit"),
+            ("data.source=${nope}", "data.source"),
+            ("train_codec.settings.samples=???", "train_codec.settings.samples"),
+            ("~data.image_size", "data.image_size"),
+        ],
+    )
+    def test_bad_override(self, override: str, told: str) -> None:
+        with pytest.raises(ConfigError) as error:
+            compose([override], CONF)
+        assert told in str(error.value)
+        assert "\n" not in str(error.value)
+
+    def test_missing_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="none"):
+            compose([], tmp_path / "none")
+
+    def test_an_error_leaves_hydra_usable(self, raw: dict[str, Any]) -> None:
+        with pytest.raises(ConfigError):
+            compose(["data=nope"], CONF)
+        assert compose([], CONF) == raw
+
+
+class TestReadRaw:
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"params\.yaml: missing; run `lgc compose`"):
+            load(tmp_path / "params.yaml")
+
+    @pytest.mark.parametrize("text", ["", "[]", "5", "just text"])
+    def test_no_mapping(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(ConfigError, match="not a mapping; run `lgc compose`"):
+            read_raw(tmp_path / "params.yaml")
+
+    @pytest.mark.parametrize("text", ["a: [", "a: b: c", "\tx: 1", "<<<<<<< HEAD\na: 1\n=======\n"])
+    def test_broken_yaml(self, tmp_path: Path, text: str) -> None:
+        (tmp_path / "params.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=r"params\.yaml: unreadable") as error:
+            read_raw(tmp_path / "params.yaml")
+        assert "\n" not in str(error.value)
+
+    def test_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="unreadable"):
+            read_raw(tmp_path)
+
+    @pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="read_raw: bytes that are no UTF-8")
+    def test_binary(self, tmp_path: Path) -> None:
+        (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+        with pytest.raises(ConfigError):
+            read_raw(tmp_path / "params.yaml")
+
+
+def test_paths_are_absolute_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = Paths.here()
+    assert paths.root == tmp_path.resolve()
+    assert paths.data == tmp_path / "outputs" / "data"
+    found = {paths.stage(name) for name in TRAIN_STAGES}
+    assert len(found) == 5
+    assert paths.weights("train_codec") == tmp_path / "outputs" / "train_codec" / "weights.safetensors"
+    assert paths.model("finetune_joint") == tmp_path / "outputs" / "finetune_joint" / "model.safetensors"
