@@ -31,7 +31,7 @@ except PackageNotFoundError:  # run from a source tree that was not installed
 def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     """Load a model file; ``device`` is ``auto`` (the GPU when there is one), ``cpu`` or ``cuda``.
 
-    Raises :class:`ModelError` when the file is missing, damaged or no model.
+    Raises :class:`ModelError` when the file is missing, damaged or no model, or the device cannot be used.
     """
     import torch
 
@@ -40,6 +40,11 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"device {device!r} cannot be used ({reason}); choose auto, cpu or cuda") from error
     return LayeredCodec(load_model(model, device))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import urllib.error
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,10 +79,12 @@ def load_lpips(net: str) -> nn.Module | Absent:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = lpips.LPIPS(net=net, verbose=False)
-    except (urllib.error.URLError, OSError, RuntimeError):
+    except Exception as error:  # no network, no permission, or whatever unpickling a damaged file raises
+        file = folder / _LPIPS_FILES[net]
+        found = f"{file} is damaged ({type(error).__name__})" if file.exists() else f"no {file.name} in {folder}"
         return Absent(
             f"LPIPS-{net}",
-            f"no {_LPIPS_FILES[net]} in {folder} and no download possible; "
+            f"{found} and no download possible; "
             "put torchvision's file there or set LGC_WEIGHTS to a folder that has hub/checkpoints/",
         )
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lgc.atomic import replacing_folder
 from lgc.backbones import Absent, load_lpips
 from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
@@ -151,7 +151,6 @@ def export_stage(
     if not state["finished"]:
         raise TrainingError(f"{checkpoint}: training has not finished; run the stage again")
     folder = paths.stage(name)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     about = {
         "stage": name,
         "data": config.data.name,
@@ -160,16 +159,11 @@ def export_stage(
         **facts,
     }
     metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{name}-") as scratch:
-        out = Path(scratch) / name
-        out.mkdir()
+    with replacing_folder(folder) as out:
         (out / WEIGHTS).write_bytes((checkpoint / AVERAGED).read_bytes())
         if name != "train_reference":
             metrics["model_id"] = _export_model(name, config, paths, out, about).hex()
         (out / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        folder.mkdir(exist_ok=True)
-        for file in out.iterdir():
-            os.replace(file, folder / file.name)
     return metrics
 
 

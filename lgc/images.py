@@ -6,20 +6,29 @@ Pictures outside a network are uint8 RGB arrays (H, W, 3); inside they are float
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
 
+from lgc.atomic import replacing_file
 from lgc.errors import ImageError
 
 MAX_SIDE: Final = 8192
 """Largest width or height, in pixels, that lgc reads or declares in a file."""
 
+_ORIENTATIONS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
 
@@ -33,7 +42,7 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
     name = getattr(source, "name", source) if not isinstance(source, Path | str) else source
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # decompression bombs are refused by size, odd EXIF does not matter
             with Image.open(source) as picture:
                 check_size(*picture.size, where=str(name))
                 return from_pil(picture)
@@ -41,25 +50,43 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
         raise ImageError(f"{name}: no such file") from None
     except IsADirectoryError:
         raise ImageError(f"{name}: is a folder, not a picture") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "cannot identify" in reason:
-            reason = "not a picture Pillow can read"
-        raise ImageError(f"{name}: cannot be read as a photograph ({reason})") from error
+    except ImageError as error:
+        raise error if str(error).startswith(str(name)) else ImageError(f"{name}: {error}") from error
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged files
+        raise ImageError(f"{name}: cannot be read as a photograph ({_reason(error)})") from error
 
 
 def from_pil(picture: Image.Image) -> np.ndarray:
     """Bring a Pillow picture of any mode to uint8 RGB (H, W, 3), as :func:`read` does."""
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, np.float64)
-        if picture.mode.startswith("I"):
-            values = values / 257.0  # 16-bit greyscale: 65535 / 255
-        return np.repeat(np.clip(values + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return np.array(picture.convert("RGB"))
+    try:
+        picture.load()
+        picture = _upright(picture)
+        if picture.mode.startswith("I") or picture.mode == "F":
+            values = np.asarray(picture, np.float64)
+            if picture.mode.startswith("I"):
+                values = values / 257.0  # 16-bit greyscale: 65535 / 255
+            return np.repeat(np.clip(values + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        if "A" in picture.getbands() or "transparency" in picture.info:
+            layer = picture.convert("RGBA")
+            picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        return np.array(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, RuntimeError) as error:
+        raise ImageError(f"cannot be read as a photograph ({_reason(error)})") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation. Unlike Pillow's own function this does not rewrite the rest of the EXIF."""
+    try:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # a damaged EXIF block says nothing about the pixels
+        return picture
+    method = _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+    return picture if method is None else picture.transpose(method)
+
+
+def _reason(error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return "not a picture Pillow can read" if "cannot identify" in reason else reason
 
 
 def check_size(width: int, height: int, where: str = "picture") -> None:
@@ -71,21 +98,18 @@ def check_size(width: int, height: int, where: str = "picture") -> None:
 def write(path: Path | str, pixels: np.ndarray) -> None:
     """Write uint8 (H, W, 3) or (H, W) to ``path``; the suffix names the format.
 
-    The file appears whole or not at all.
+    The file appears whole or not at all. Raises :class:`ImageError`.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind is None:
-        raise ImageError(f"{path}: unknown picture format {path.suffix or '(no suffix)'}; use .png")
+    if kind not in Image.SAVE:
+        raise ImageError(f"{path}: cannot write pictures as {path.suffix or '(no suffix)'}; use .png")
     options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {}
     try:
-        Image.fromarray(pixels).save(partial, format=kind, **options)
-        partial.replace(path)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        with replacing_file(path) as partial:
+            Image.fromarray(pixels).save(partial, format=kind, **options)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:

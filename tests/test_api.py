@@ -32,7 +32,6 @@ class TestLoad:
         with pytest.raises(lgc.ModelError, match="no such model file"):
             lgc.load(tmp_path / "none.safetensors")
 
-    @pytest.mark.xfail(strict=True, reason="lgc.load lets torch's RuntimeError or AssertionError out")
     @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
     def test_impossible_device(self, model_file: Path, device: str) -> None:
         with pytest.raises(lgc.LgcError):
@@ -114,10 +113,9 @@ class TestCompress:
         with pytest.raises(lgc.ImageError, match=told):
             codec.compress(picture)
 
-    @pytest.mark.xfail(strict=True, raises=OSError, reason="a lazily read Pillow picture that turns out to be cut")
     def test_cut_pillow_picture(self, codec: LayeredCodec, tmp_path: Path) -> None:
         Image.effect_noise((40, 40), 90).save(tmp_path / "a.jpg")
-        (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:300])
+        (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-300])
         with Image.open(tmp_path / "a.jpg") as picture, pytest.raises(lgc.ImageError):
             codec.compress(picture)
 
@@ -133,9 +131,8 @@ class TestDecompress:
         assert isinstance(several, list)
         np.testing.assert_array_equal(several[1], one)
 
-    @pytest.mark.xfail(strict=True, reason="any other word means 'semantic'")
     def test_unknown_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
-        with pytest.raises(Exception, match="everything"):
+        with pytest.raises(ValueError, match="layers must be semantic or both, not 'everything'"):
             codec.decompress(codec.compress(pictures[0]), layers="everything")  # type: ignore[arg-type]
 
 
@@ -157,5 +154,5 @@ class TestAnalyze:
         assert codec.analyze(data, layers="both").pose != codec.analyze(data).pose
 
     def test_unknown_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
-        with pytest.raises(lgc.ModelError, match="no analyzer for the everything"):
+        with pytest.raises(ValueError, match="layers must be semantic or both, not 'everything'"):
             codec.analyze(codec.compress(pictures[0]), layers="everything")  # type: ignore[arg-type]

@@ -165,7 +165,6 @@ class TestReadRefuses:
     def test_exif_without_fault_rotates(self) -> None:
         assert images.read(io.BytesIO(jpeg_with_exif(ROTATED))).shape == (4, 3, 3)
 
-    @pytest.mark.xfail(strict=True, reason="images.read: Pillow's EXIF writer raises struct.error, TypeError, ...")
     @pytest.mark.parametrize(
         "entry",
         [(0x011A, 2, 1, b"a\0\0\0"), (0x0100, 5, 1, b"\0\0\0\2"), (0x010F, 11, 1, b"\0\0\0\2")],
@@ -178,7 +177,6 @@ class TestReadRefuses:
             return
         assert pixels.shape == (4, 3, 3)
 
-    @pytest.mark.xfail(strict=True, reason="images.read: Pillow's AVIF reader raises RuntimeError")
     def test_damaged_avif(self) -> None:
         pytest.importorskip("PIL._avif", reason="this Pillow was built without avif")
         data = file_of(Image.effect_noise((32, 32), 90), "AVIF").getvalue()
@@ -208,7 +206,7 @@ class TestWrite:
 
     @pytest.mark.parametrize("name", ["a.xyz", "a", "a.lgc"])
     def test_unknown_format_leaves_nothing(self, tmp_path: Path, name: str) -> None:
-        with pytest.raises(ImageError, match="unknown picture format"):
+        with pytest.raises(ImageError, match="cannot write pictures as"):
             images.write(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
         assert list(tmp_path.iterdir()) == []
 
@@ -219,7 +217,6 @@ class TestWrite:
         assert [path.name for path in tmp_path.iterdir()] == ["a.xbm"]
         assert (tmp_path / "a.xbm").read_bytes() == b"old"
 
-    @pytest.mark.xfail(strict=True, raises=KeyError, reason="images.write: formats that Pillow only reads")
     @pytest.mark.parametrize("suffix", [".psd", ".cur", ".mpg"])
     def test_format_that_can_only_be_read(self, tmp_path: Path, suffix: str) -> None:
         with pytest.raises(ImageError):
@@ -238,7 +235,6 @@ class TestWrite:
         assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
         assert images.read(tmp_path / "a.png")[0, 0, 0] == 7
 
-    @pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="images.write: the clean-up of the error fails")
     def test_folder_that_is_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x")
         with pytest.raises(ImageError, match="cannot be written"):

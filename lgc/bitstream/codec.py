@@ -80,10 +80,10 @@ class _Group:
 class LayeredCodec:
     """Compress, decompress and analyse with one model. Safe to share; holds no state of a call."""
 
-    def __init__(self, model: LayeredModel, batch_size: int = 16) -> None:
-        """At most ``batch_size`` pictures of one size pass through a network at once."""
+    def __init__(self, model: LayeredModel, batch_size: int = 16, batch_pixels: int = 1 << 22) -> None:
+        """At most ``batch_size`` pictures of one size, with ``batch_pixels`` in all, are coded at once."""
         self.model = model
-        self._batch_size = batch_size
+        self._batch_size, self._batch_pixels = batch_size, batch_pixels
 
     def compress(self, pictures: Any) -> Any:
         """Pictures -> ``.lgc`` bytes: one byte string for one picture, a list for several.
@@ -108,9 +108,10 @@ class LayeredCodec:
             BitstreamError: a damaged file.
             ModelError: a file of another model.
         """
-        if isinstance(files, bytes):
+        _check_layers(layers)
+        if isinstance(files, bytes | bytearray | memoryview):
             return self.decompress([files], layers)[0]
-        parsed = [self._parse(data) for data in files]
+        parsed = [self._parse(bytes(data)) for data in files]
         pictures: list[np.ndarray | None] = [None] * len(files)
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
@@ -130,7 +131,8 @@ class LayeredCodec:
             BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
             ModelError: a file of another model, or a model without an analyzer.
         """
-        if isinstance(files, bytes):
+        _check_layers(layers)
+        if isinstance(files, bytes | bytearray | memoryview):
             return self.analyze([files], layers)[0]
         results: list[Analysis | None] = [None] * len(files)
         for group, predictions in self._predictions(files, layers):
@@ -156,7 +158,7 @@ class LayeredCodec:
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
-        parsed = [self._parse(data) for data in files]
+        parsed = [self._parse(bytes(data)) for data in files]
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
             y_s = self._decode_semantic(group, members)
@@ -258,8 +260,14 @@ class LayeredCodec:
         for place, size in enumerate(sizes):
             by_size[size].append(place)
         for (width, height), places in by_size.items():
-            for start in range(0, len(places), self._batch_size):
-                yield _Group(places[start : start + self._batch_size], width, height)
+            count = max(1, min(self._batch_size, self._batch_pixels // (width * height)))
+            for start in range(0, len(places), count):
+                yield _Group(places[start : start + count], width, height)
+
+
+def _check_layers(layers: str) -> None:
+    if layers not in ("semantic", "both"):
+        raise ValueError(f"layers must be semantic or both, not {layers!r}")
 
 
 def _is_one_picture(value: Any) -> bool:
@@ -278,12 +286,14 @@ def _as_pixels(picture: Any) -> np.ndarray:
             raise ImageError(
                 f"a tensor must be float (3, H, W) in [0, 1], not {picture.dtype} {tuple(picture.shape)}"
             )
+        if not bool(torch.isfinite(picture).all()):
+            raise ImageError("a tensor with values that are not finite is no picture")
         picture = images.to_uint8(picture[None])[0].cpu().numpy()
     array = np.asarray(picture)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        raise ImageError(f"an array must be uint8 (H, W, 3) or (H, W), not {array.dtype} {array.shape}")
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ImageError(f"an array must be uint8 (H, W, 3) or (H, W), not {array.dtype} {array.shape}")
     images.check_size(array.shape[1], array.shape[0])
     return array
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from lgc.atomic import replacing_file
 from lgc.bitstream.layer import LayerCoder
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import ExactNetwork, IntegerNetwork
@@ -65,6 +65,8 @@ class LayeredModel:
     """By the layers they read: ``semantic``, ``both``; empty when the model has none."""
     device: torch.device
     file_bytes: int
+    sha256: str
+    """Of every tensor in the file; two models with one id can differ in ``g_a`` and analyzers."""
 
 
 def save_model(
@@ -101,17 +103,15 @@ def save_model(
             tensors[f"analyzer.{analyzer_name}.{name}"] = value
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     model_id = _model_id(info.architecture, tensors)
-    metadata = {"lgc": json.dumps({"format": FORMAT, "id": model_id.hex(), **asdict(info)})}
+    about = {"format": FORMAT, "id": model_id.hex(), "sha256": _digest(tensors, "").hexdigest(), **asdict(info)}
+    metadata = {"lgc": json.dumps(about)}
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata)
-        partial.replace(path)
+        with replacing_file(path) as partial:
+            save_file(tensors, partial, metadata)
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return model_id
 
 
@@ -126,9 +126,11 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
     path, device = Path(path), torch.device(device)
     with _open(path) as file:
         info, model_id = _parse_info(path, file.metadata())
+        declared = json.loads(file.metadata()["lgc"]).get("sha256")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if _model_id(info.architecture, tensors) != model_id:
-        raise ModelError(f"{path}: damaged, its content does not have the id {model_id.hex()} it declares")
+    content = _digest(tensors, "").hexdigest()
+    if content != declared or _model_id(info.architecture, tensors) != model_id:
+        raise ModelError(f"{path}: damaged, its content is not the model {model_id.hex()} it declares")
     try:
         with torch.device("meta"):  # the weights come from the file, initialising them would be waste
             compressor = LayeredCompressor(info.architecture)
@@ -149,7 +151,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
         raise ModelError(f"{path}: not a usable model file ({error})") from error
     for module in (compressor, *analyzers.values()):
         channels_last(module, device).eval().requires_grad_(False)
-    return LayeredModel(info, model_id, compressor, coders, analyzers, device, path.stat().st_size)
+    return LayeredModel(info, model_id, compressor, coders, analyzers, device, path.stat().st_size, content)
 
 
 def _open(path: Path) -> Any:
@@ -183,13 +185,18 @@ def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelIn
 
 def _model_id(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> bytes:
     """Of all that a decoder needs: architecture, integer networks, tables, and the weights of ``g_s``."""
-    digest = hashlib.sha256(json.dumps(asdict(architecture), sort_keys=True).encode())
+    decoding = {name: v for name, v in tensors.items() if name.startswith(("exact.", "tables.", "net.g_s."))}
+    return _digest(decoding, json.dumps(asdict(architecture), sort_keys=True)).digest()[:4]
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], start: str) -> Any:
+    """SHA-256 over names, types, shapes and values."""
+    digest = hashlib.sha256(start.encode())
     for name in sorted(tensors):
-        if name.startswith(("exact.", "tables.", "net.g_s.")):
-            value = tensors[name]
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.contiguous().numpy().tobytes())
-    return digest.digest()[:4]
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().numpy().data)
+    return digest
 
 
 def _exact_networks(layer: LatentLayer) -> dict[str, ExactNetwork]:

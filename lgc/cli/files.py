@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lgc.atomic import replacing_file
 from lgc.errors import LgcError
 
 
@@ -84,15 +84,12 @@ def plan(inputs: Sequence[Path], out: Path | None, suffix: str, accept: Callable
 def write_bytes(path: Path, data: bytes, force: bool) -> None:
     """Write a file whole or not at all; an existing one only with ``force``."""
     check_writable(path, force)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
+        with replacing_file(path) as partial:
+            partial.write_bytes(data)
     except OSError as error:
         raise LgcError(f"{path}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_writable(path: Path, force: bool) -> None:

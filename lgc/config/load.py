@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import dacite
 import yaml
 
+from lgc.atomic import replacing_file
+from lgc.config.check import check_values
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
 
@@ -49,9 +51,8 @@ def write_params(raw: Mapping[str, Any], path: Path = PARAMS) -> bool:
     text = HEADER + yaml.safe_dump(dict(raw), sort_keys=False)
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with replacing_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     return True
 
 
@@ -66,7 +67,7 @@ def read_raw(path: Path | str = PARAMS) -> dict[str, Any]:
         raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: missing; run `lgc compose` in the project's root") from None
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: unreadable ({' '.join(str(error).split())})") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: not a mapping; run `lgc compose`")
@@ -75,41 +76,63 @@ def read_raw(path: Path | str = PARAMS) -> dict[str, Any]:
 
 def parse(raw: Mapping[str, Any]) -> Config:
     """Check a plain mapping and build the typed configuration."""
-    _check_keys(raw, Config, "")
+    _check(Config, raw, "")
     options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
-        return dacite.from_dict(Config, dict(raw), options)
-    except dacite.DaciteError as error:
+        config = dacite.from_dict(Config, dict(raw), options)
+    except (dacite.DaciteError, TypeError, ValueError) as error:
         raise ConfigError(f"configuration: {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"configuration: {error}") from error
+    check_values(config)
+    return config
 
 
-def _check_keys(raw: Mapping[str, Any], kind: type, where: str) -> None:
-    """Unknown and missing keys, with the nearest known name."""
-    known = {field.name: hint for field, hint in zip(fields(kind), _hints(kind), strict=True)}
-    for key, value in raw.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(known)}"
-            raise ConfigError(f"configuration: unknown key {where}{key}{hint}")
-        inner = known[key]
-        _check_value(inner, value, f"{where}{key}")
-        if is_dataclass(inner):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"configuration: {where}{key} must be a mapping, not {value!r}")
-            _check_keys(value, inner, f"{where}{key}.")  # type: ignore[arg-type]
+def _check(hint: Any, value: Any, where: str) -> None:
+    """That a plain value is of the type that a hint names; :class:`ConfigError` names the key."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if value is not None or NoneType not in inner:
+            _check(next(kind for kind in inner if kind is not NoneType), value, where)
+    elif origin is Literal:
+        if value not in inner:
+            raise _wrong(where, f"one of {', '.join(map(str, inner))}", value)
+    elif origin is tuple or origin is list:
+        if not isinstance(value, list | tuple):
+            raise _wrong(where, "a list", value)
+        fixed = [kind for kind in inner if kind is not Ellipsis]
+        if origin is tuple and Ellipsis not in inner and len(value) != len(fixed):
+            raise _wrong(where, f"a list of {len(fixed)}", value)
+        for number, element in enumerate(value):
+            _check(fixed[min(number, len(fixed) - 1)], element, f"{where}[{number}]")
+    elif origin is dict:
+        if not isinstance(value, Mapping):
+            raise _wrong(where, "a mapping", value)
+        for key, element in value.items():
+            _check(inner[1], element, f"{where}.{key}")
+    elif is_dataclass(hint):
+        _check_fields(hint, value, where)  # type: ignore[arg-type]
+    elif hint is float or hint is int:
+        if isinstance(value, bool) or not isinstance(value, int | hint):
+            raise _wrong(where, "a number" if hint is float else "a whole number", value)
+    elif not isinstance(value, hint):
+        raise _wrong(where, hint.__name__, value)
 
 
-def _check_value(hint: Any, value: Any, where: str) -> None:
-    """The two checks whose messages a person needs most: choices and numbers."""
-    if get_origin(hint) is Literal and value not in get_args(hint):
-        choices = ", ".join(map(str, get_args(hint)))
-        raise ConfigError(f"configuration: {where} must be one of {choices}, not {value!r}")
-    if hint in (int, float) and (isinstance(value, bool) or not isinstance(value, int | hint)):
-        raise ConfigError(f"configuration: {where} must be a number ({hint.__name__}), not {value!r}")
+def _check_fields(kind: type, value: Any, where: str) -> None:
+    """Unknown and missing keys, with the nearest known name; then each value."""
+    if not isinstance(value, Mapping):
+        raise _wrong(where, "a mapping", value)
+    hints, dot = get_type_hints(kind), f"{where}." if where else ""
+    for key in value:
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1)
+            advice = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(hints)}"
+            raise ConfigError(f"configuration: unknown key {dot}{key}{advice}")
+    for field in fields(kind):
+        if field.name in value:
+            _check(hints[field.name], value[field.name], f"{dot}{field.name}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise ConfigError(f"configuration: {dot}{field.name} is missing; run `lgc compose`")
 
 
-def _hints(kind: type) -> list[Any]:
-    hints = get_type_hints(kind)
-    return [hints[field.name] for field in fields(kind)]
+def _wrong(where: str, expected: str, value: Any) -> ConfigError:
+    return ConfigError(f"configuration: {where} must be {expected}, not {value!r}")

@@ -97,16 +97,19 @@ def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> L
     folder = root / IMAGES
     if not folder.is_dir():
         raise DataError(f"{root}: no folder {IMAGES}/; expected the official CelebAMask-HQ layout")
-    images = {p.stem: p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES}
+    problems: list[str] = []
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _IMAGE_SUFFIXES and images.setdefault(path.stem, path) != path:
+            problems.append(f"{path.name}: there is also {images[path.stem].name}, left out")
     if not images:
         raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))})")
 
-    problems: list[str] = []
     mapping = _read_mapping(root, problems)
     if split == "official" and not mapping:
         raise DataError(
             f"{root}: no usable {MAPPING_FILE}, which holds the official identity-disjoint split; "
-            "add it, or set data.split=hash"
+            "add it, or set data.split_rule=hash"
         )
     attributes = _read_attributes(root, problems)
     pose = _read_pose(root, problems)
@@ -148,7 +151,7 @@ def read_mask(sample: Sample) -> np.ndarray | None:
         try:
             with Image.open(path) as picture:
                 part = np.asarray(picture.convert("L")) > 127
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:
             raise DataError(f"{path}: unreadable mask ({error})") from error
         if merged is None:
             merged = np.zeros(part.shape, np.uint8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -51,54 +51,44 @@ class Batch:
 
 
 class Order:
-    """An endless, seeded order over pools of rows.
+    """An endless, seeded order over rows, with a fixed share of the samples drawn from favoured rows.
 
-    Each pool is shuffled anew in each of its epochs; samples are drawn from the pools in a fixed
-    interleaving by ``shares``. One pool with every row is plain shuffling; a second pool with the
-    annotated rows makes sure that each batch has some of them.
+    All rows and the favoured ones are two streams, each shuffled anew in each of its epochs; samples come from
+    either in an even interleaving.
     """
 
-    def __init__(self, pools: Sequence[torch.Tensor], shares: Sequence[float], seed: int) -> None:
-        """Take ``pools`` of int64 row numbers and their ``shares``, which are normalised to sum to 1."""
-        if not pools or any(len(pool) == 0 for pool in pools):
+    def __init__(self, rows: torch.Tensor, favoured: torch.Tensor, share: float, seed: int) -> None:
+        """Take int64 row numbers; ``share`` (0 to 1) of the samples are from ``favoured``."""
+        if len(rows) == 0 or (share > 0 and len(favoured) == 0):
             raise DataError("no pictures to train on")
-        self._pools = [pool.numpy() for pool in pools]
-        self._edges = np.cumsum(np.asarray(shares, np.float64) / sum(shares))[:-1]
-        self._seed = seed
-        self._shuffled = lru_cache(maxsize=2 * len(pools))(self._shuffle)
+        self._pools = (rows.numpy(), favoured.numpy())
+        self._share, self._seed = share, seed
+        self._shuffled = lru_cache(maxsize=8)(self._shuffle)
 
     def rows(self, positions: np.ndarray) -> np.ndarray:
         """Row numbers (B,) for sample positions (B,), both int64."""
-        # Golden-ratio stepping spreads the pools evenly over any stretch of positions.
-        fractions = (positions * 0.6180339887498949) % 1.0
-        pool_of = np.searchsorted(self._edges, fractions, side="right")
-        out = np.empty_like(positions)
-        for number, pool in enumerate(self._pools):
-            mine = pool_of == number
-            # Within a pool positions stay distinct inside an epoch of the whole stream, which is enough:
-            # every epoch of len(pool) / share positions visits each row about once.
-            place = positions[mine]
-            epochs, offsets = np.divmod(place, len(pool))
-            for epoch in np.unique(epochs):
-                chosen = epochs == epoch
-                out[np.flatnonzero(mine)[chosen]] = self._shuffled(number, int(epoch))[offsets[chosen]]
-        return out
+        before = np.floor(positions * self._share).astype(np.int64)
+        favoured = np.floor((positions + 1) * self._share).astype(np.int64) > before
+        ranks = np.where(favoured, before, positions - before)
+        return np.array([self._row(int(f), int(rank)) for f, rank in zip(favoured, ranks, strict=True)], np.int64)
+
+    def _row(self, pool: int, rank: int) -> int:
+        epoch, place = divmod(rank, len(self._pools[pool]))
+        return int(self._shuffled(pool, epoch)[place])
 
     def _shuffle(self, pool: int, epoch: int) -> np.ndarray:
         return np.random.default_rng([self._seed, pool, epoch]).permutation(self._pools[pool])
 
 
 def training_order(split: Split, seed: int, annotated_share: float = 0.0) -> Order:
-    """Order over a training split; ``annotated_share`` of the samples come from pictures with masks.
+    """Order over a training split; ``annotated_share`` of the samples are drawn from pictures with masks.
 
     Pictures with masks are also part of the rest, so a share of 0 is plain shuffling. Without any masks
     in the split the share has no effect.
     """
     everything = torch.arange(len(split))
     annotated = everything[split.has_mask]
-    if annotated_share <= 0 or len(annotated) == 0:
-        return Order([everything], [1.0], seed)
-    return Order([everything, annotated], [1 - annotated_share, annotated_share], seed)
+    return Order(everything, annotated, annotated_share if len(annotated) else 0.0, seed)
 
 
 class TrainingLoader:
@@ -182,7 +172,7 @@ def prefetch(produce: Callable[[], Iterator[Batch]], depth: int) -> Iterator[Bat
                 if stop.is_set():
                     return
             put(StopIteration())
-        except Exception as error:
+        except BaseException as error:
             put(error)
 
     thread = threading.Thread(target=work, name="lgc-loader", daemon=True)
@@ -192,7 +182,7 @@ def prefetch(produce: Callable[[], Iterator[Batch]], depth: int) -> Iterator[Bat
             item = ready.get()
             if isinstance(item, StopIteration):
                 return
-            if isinstance(item, Exception):
+            if isinstance(item, BaseException):
                 raise item
             yield item
     finally:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from lgc import images
+from lgc.atomic import replacing_folder
 from lgc.data.celebamask_hq import SPLITS, Sample, read_mask, scan
 from lgc.data.labels import ATTRIBUTES, CLASSES
 from lgc.data.shards import Manifest, ShardInfo, SplitInfo
@@ -34,6 +33,8 @@ class Row:
     attributes: np.ndarray
     pose: np.ndarray
     source_bytes: int
+    broken_mask: bool
+    """Its mask files could not be read."""
 
 
 def prepare(
@@ -72,11 +73,8 @@ def prepare(
     chosen = {split: _limited(listing.of(split), limit) for split in SPLITS}
     if empty := [split for split in SPLITS if not chosen[split]]:
         raise DataError(f"{source}: no pictures for {', '.join(empty)}; every split needs some")
-    out = Path(out)
-    partial_out = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    partial_out.mkdir(parents=True)
-    try:
-        total, done, left_out = sum(map(len, chosen.values())), 0, 0
+    with replacing_folder(Path(out)) as folder:
+        total, done, left_out, masks_left_out = sum(map(len, chosen.values())), 0, 0, 0
         splits: dict[str, SplitInfo] = {}
         load = partial(load_row, image_size=image_size, mask_size=mask_size)
         for split, samples in chosen.items():
@@ -86,14 +84,17 @@ def prepare(
             while batch := list(islice(rows, shard_size)):
                 usable = [row for row in batch if row is not None]
                 left_out += len(batch) - len(usable)
+                masks_left_out += sum(row.broken_mask for row in usable)
                 done += len(batch)
                 if usable:
-                    shards.append(_write_shard(partial_out, f"{split}-{len(shards):05d}.safetensors", usable))
+                    shards.append(_write_shard(folder, f"{split}-{len(shards):05d}.safetensors", usable))
                     counts += _annotated(usable)
                 if progress:
                     progress(done, total)
-            images_, masks, attributes, pose = (int(count) for count in counts)
-            splits[split] = SplitInfo(images_, masks, attributes, pose, tuple(shards))
+            pictures, masks, attributes, pose = (int(count) for count in counts)
+            if not pictures:
+                raise DataError(f"{source}: none of the {len(samples)} pictures for {split} can be read")
+            splits[split] = SplitInfo(pictures, masks, attributes, pose, tuple(shards))
         manifest = Manifest(
             name=name,
             licence=licence,
@@ -103,29 +104,24 @@ def prepare(
             classes=CLASSES,
             attributes=ATTRIBUTES,
             left_out=left_out,
+            masks_left_out=masks_left_out,
             splits=splits,
         )
-        manifest.write(partial_out)
-        shutil.rmtree(out, ignore_errors=True)
-        partial_out.replace(out)
-        return manifest
-    finally:
-        shutil.rmtree(partial_out, ignore_errors=True)
+        manifest.write(folder)
+    return manifest
 
 
 def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
-    """Read and resample one picture and its annotations; None when the picture is unreadable.
-
-    An unreadable mask counts as no mask.
-    """
+    """Read and resample one picture and its annotations; None when the picture is unreadable."""
     try:
         image = images.resize(images.read(sample.image), image_size)
     except ImageError:
         return None
+    mask, broken_mask = None, False
     try:
         mask = read_mask(sample)
     except DataError:
-        mask = None
+        broken_mask = True
     return Row(
         key=sample.key,
         image=image,
@@ -135,6 +131,7 @@ def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
         else np.array(sample.attributes, np.int8),
         pose=np.full(3, np.nan, np.float32) if sample.pose is None else np.array(sample.pose, np.float32),
         source_bytes=sample.image.stat().st_size,
+        broken_mask=broken_mask,
     )
 
 

@@ -70,6 +70,8 @@ class Manifest:
     attributes: tuple[str, ...]
     left_out: int
     """Pictures that could not be read."""
+    masks_left_out: int
+    """Annotations whose mask files could not be read; their pictures count as not annotated."""
     splits: Mapping[str, SplitInfo]
     version: int = FORMAT_VERSION
 
@@ -95,7 +97,7 @@ def read_manifest(folder: Path | str) -> Manifest:
     path = Path(folder) / MANIFEST
     try:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        raw.pop("hash", None)
+        declared = raw.pop("hash")
         if raw["version"] != FORMAT_VERSION:
             raise DataError(f"{path}: shard format {raw['version']}, this lgc reads {FORMAT_VERSION}; prepare again")
         raw["splits"] = {
@@ -103,10 +105,13 @@ def read_manifest(folder: Path | str) -> Manifest:
             for name, split in raw["splits"].items()
         }
         raw["classes"], raw["attributes"] = tuple(raw["classes"]), tuple(raw["attributes"])
-        return Manifest(**raw)
+        manifest = Manifest(**raw)
+        if manifest.hash != declared:
+            raise DataError(f"{path}: changed since it was written; run the prepare stage again")
+        return manifest
     except FileNotFoundError:
         raise DataError(f"{path}: missing; run the prepare stage first") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a usable manifest ({error}); run the prepare stage again") from error
 
 
@@ -152,7 +157,8 @@ class Split:
         for shard, places, inner in self._by_shard(rows):
             mask_rows = shard["mask_rows"][inner].long()
             known = mask_rows >= 0
-            out[places[known]] = shard["masks"][mask_rows[known]]
+            if bool(known.any()):  # a shard without any annotated picture has no such tensor
+                out[places[known]] = shard["masks"][mask_rows[known]]
         return out
 
     def attributes(self, rows: torch.Tensor) -> torch.Tensor:

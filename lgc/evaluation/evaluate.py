@@ -57,8 +57,9 @@ def evaluate(plan: Plan, cache: Path, progress: Progress) -> list[Point]:
     points = []
     for tasks in _tasks(plan):
         stored = [cache / f"{_key(plan, part)}.npz" for part in tasks.parts]
-        if all(path.is_file() for path in stored):
-            points += [Point.load(path) for path in stored]
+        cached = [Point.load(path) for path in stored]
+        if all(point is not None for point in cached):
+            points += [point for point in cached if point is not None]
             progress(f"{tasks.name} (cached)")(len(plan.bench))
             continue
         measured = tasks.run(progress(tasks.name))
@@ -84,8 +85,8 @@ def _tasks(plan: Plan) -> Iterator[_Task]:
     bench = plan.bench
     yield _Task("original", [{"codec": "original"}], lambda tick: [measure_originals(bench, tick)])
     for name, layered in plan.layered.items():
-        model_id = layered.codec.model.model_id.hex()
-        parts = [{"codec": name, "model": model_id, "part": part, "v": 1} for part in ("full", "base")]
+        model = layered.codec.model.sha256
+        parts = [{"codec": name, "model": model, "part": part} for part in ("full", "base")]
 
         def run_layered(tick: Tick, name: str = name, layered: Layered = layered) -> Sequence[Point]:
             return measure_layered(name, layered.codec, bench, layered.estimate, tick)

@@ -65,6 +65,11 @@ def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) ->
 def _task_pairs(
     a: TaskScores, b: TaskScores, combine: Callable[[float, float], float], rounds: int, seed: int
 ) -> dict[str, Estimate]:
+    for part in _PARTS:
+        sizes = {len(getattr(scores, part)) for scores in (a, b)} - {0}
+        if len(sizes) > 1:
+            raise ValueError(f"{part} of {max(sizes)} and {min(sizes)} pictures cannot be paired")
+
     def both(chosen: dict[str, np.ndarray] | None) -> dict[str, float]:
         left, right = a.values(chosen), b.values(chosen)
         return {name: combine(left[name], right[name]) for name in left if name in right}

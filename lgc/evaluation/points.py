@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from lgc.atomic import replacing_file
 from lgc.metrics.tasks import TaskScores
 
 _FIELDS = ("confusion", "attribute_hits", "pose_errors")
@@ -53,24 +55,27 @@ class Point:
             "setting": self.setting,
             "pixels": self.pixels,
             "about": dict(self.about),
+            "tasks": list(self.tasks),
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, head=np.frombuffer(json.dumps(head).encode(), np.uint8), **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        partial.write_bytes(buffer.getvalue())
-        partial.replace(path)
+        with replacing_file(path) as partial:
+            partial.write_bytes(buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> Point:
-        """Undo :meth:`save`."""
-        with np.load(path, allow_pickle=False) as stored:
-            point = cls(**json.loads(stored["head"].tobytes()))
-            for name in stored.files:
-                kind, *rest = name.split("/")
-                if kind == "values":
-                    point.values[rest[0]] = stored[name]
-                elif kind == "tasks":
-                    scores = point.tasks.setdefault(rest[0], TaskScores())
-                    getattr(scores, rest[1]).extend(stored[name])
-        return point
+    def load(cls, path: Path) -> Point | None:
+        """Undo :meth:`save`; None when there is no such file or it is damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                head = json.loads(stored["head"].tobytes())
+                point = cls(tasks={name: TaskScores() for name in head.pop("tasks")}, **head)
+                for name in stored.files:
+                    kind, *rest = name.split("/")
+                    if kind == "values":
+                        point.values[rest[0]] = stored[name]
+                    elif kind == "tasks":
+                        getattr(point.tasks[rest[0]], rest[1]).extend(stored[name])
+            return point
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+            return None

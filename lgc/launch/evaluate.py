@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from lgc import images
+from lgc.atomic import replacing_folder
 from lgc.backbones import Absent
 from lgc.baselines.base import Codec, Unavailable
 from lgc.baselines.pillow import make_codec as make_baseline
@@ -146,18 +145,12 @@ def _write(
     out: Path, config: EvaluateConfig, plan: Plan, points: Sequence[Point], summary: Mapping[str, Any]
 ) -> None:
     """All files of the stage, made beside the old ones and then put in their place."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".evaluate-") as scratch:
-        fresh = Path(scratch) / "evaluate"
-        fresh.mkdir()
+    with replacing_folder(out) as fresh:
         (fresh / METRICS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
         rows = curve_rows(points)
         _write_csv(fresh / "curves.csv", rows)
         rate_quality(rows, fresh / "rate_quality.png")
         _write_examples(fresh, config, plan)
-        if out.exists():
-            os.replace(out, Path(scratch) / "old")
-        os.replace(fresh, out)
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

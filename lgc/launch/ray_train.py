@@ -74,7 +74,7 @@ def run_ray(
             use_gpu=use_gpu,
             resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
         ),
-        run_config=ray_train.RunConfig(
+        run_config=ray_train.RunConfig(  # type: ignore[call-arg]  # Ray's own type hints name the older class
             name=name,
             **storage,
             worker_runtime_env={"env_vars": dict(environment)},

@@ -100,7 +100,9 @@ class TaskScores:
         return result
 
     def class_iou(self) -> dict[str, float]:
-        """Intersection over union of each class that occurs."""
+        """Intersection over union of each class that occurs; empty without annotated pictures."""
+        if not self.confusion:
+            return {}
         iou, occurs = _iou(np.sum(self.confusion, axis=0))
         return {name: float(iou[i]) for i, name in enumerate(CLASSES) if occurs[i]}
 

@@ -106,7 +106,7 @@ class TestIdentity:
     )
     def test_tampered_bytes_are_refused(self, own: Path, name: str) -> None:
         flip_bit_in(own, name)
-        with pytest.raises(ModelError, match=r"own\.safetensors: damaged, its content does not have the id"):
+        with pytest.raises(ModelError, match=r"own\.safetensors: damaged, its content is not the model"):
             load_model(own)
 
     def test_tampered_architecture_is_refused(self, own: Path) -> None:
@@ -115,7 +115,6 @@ class TestIdentity:
         with pytest.raises(ModelError, match="damaged"):
             load_model(write(own, tensors, about))
 
-    @pytest.mark.xfail(strict=True, reason="load_model: neither g_a nor the analyzers are under any checksum")
     @pytest.mark.parametrize("name", ["net.g_a.trunk.body.1.weight", "analyzer.semantic.heads.pose.body.0.weight"])
     def test_tampered_encoder_or_analyzer_is_refused(self, own: Path, name: str) -> None:
         flip_bit_in(own, name)
@@ -218,7 +217,6 @@ class TestWriting:
         assert [file.name for file in tmp_path.iterdir()] == ["m.safetensors"]
         assert path.read_bytes() == b"old"
 
-    @pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="save_model: the clean-up of the error fails")
     def test_parent_that_is_a_file(self, parts: tuple[ModelInfo, TrainableCodec], tmp_path: Path) -> None:
         info, codec = parts
         (tmp_path / "file").write_text("x")
@@ -238,6 +236,7 @@ def test_files_outlive_retrained_encoders(own: Path, codec: LayeredCodec, pictur
     """A model with another g_a reads the files of this one."""
     tensors, about = read(own)
     tensors["net.g_a.semantic.1.bias"] = tensors["net.g_a.semantic.1.bias"] + 1
+    about["sha256"] = module._digest(tensors, "").hexdigest()
     other = LayeredCodec(load_model(write(own, tensors, about)))
     data = codec.compress(pictures[0])
     assert other.compress(pictures[0]) != data

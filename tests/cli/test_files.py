@@ -124,7 +124,6 @@ class TestWriteBytes:
             write_bytes(tmp_path / "a.lgc", b"x", force=True)
         assert [file.name for file in tmp_path.iterdir()] == ["a.lgc"]
 
-    @pytest.mark.xfail(strict=True, raises=NotADirectoryError, reason="write_bytes: the clean-up of the error fails")
     def test_folder_that_is_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x")
         with pytest.raises(LgcError, match="cannot be written"):

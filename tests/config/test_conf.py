@@ -10,10 +10,12 @@ import pytest
 
 from lgc.config.load import HEADER, compose, load, parse, read_raw, write_params
 from lgc.config.schema import Config
+from lgc.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
+NEEDS = {"runtime=cluster": ["storage=s3"], "tracking=s3": ["storage=s3"]}
 IN_USE = {"data", "model", "train", "budget", "evaluate", "runtime", "tracking", "storage", "profile"}
 
 
@@ -31,7 +33,7 @@ def test_every_group_has_options() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_parses(option: str) -> None:
-    raw = compose([option], CONF)
+    raw = compose([option, *NEEDS.get(option, [])], CONF)
     config = parse(raw)
     assert isinstance(config, Config)
     assert "???" not in [value for _, value in leaves(raw)]
@@ -40,7 +42,7 @@ def test_every_option_composes_and_parses(option: str) -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_is_usable(option: str) -> None:
     """What the schema does not check and a run would only find out late."""
-    config = parse(compose([option], CONF))
+    config = parse(compose([option, *NEEDS.get(option, [])], CONF))
     assert config.data.image_size % 16 == 0
     assert config.data.image_size % config.data.mask_size == 0
     assert sum(config.data.synthetic.splits) == pytest.approx(1)
@@ -78,28 +80,16 @@ def test_composing_twice_is_the_same_and_leaves_no_state() -> None:
     assert compose(["data.image_size=128"], CONF) != compose([], CONF) == compose([], CONF)
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        pytest.param(
-            option,
-            marks=pytest.mark.xfail(strict=True, reason="synthetic faces of 128 x 128 are enlarged to 256 x 256")
-            if option in ("profile=workstation", "profile=cluster")
-            else (),
-        )
-        for option in OPTIONS
-        if option.startswith(("data=", "profile="))
-    ],
-)
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith(("data=", "profile="))])
 def test_synthetic_faces_are_drawn_large_enough(option: str) -> None:
     data = parse(compose([option], CONF)).data
     assert data.source is not None or data.synthetic.size >= data.image_size
 
 
-@pytest.mark.xfail(strict=True, reason="conf: without a bucket, paths begin with s3://None/")
 @pytest.mark.parametrize("option", ["runtime=cluster", "tracking=s3"])
-def test_storage_on_s3_without_a_bucket(option: str) -> None:
-    assert not [value for _, value in leaves(compose([option], CONF)) if "None" in str(value)]
+def test_storage_on_s3_without_a_bucket_says_what_to_add(option: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be on a bucket: add storage=s3"):
+        compose([option], CONF)
 
 
 def test_write_params_says_whether_anything_changed(tmp_path: Path) -> None:

@@ -201,7 +201,6 @@ class TestCache:
         evaluate(plan(bench, other), tmp_path / "cache", bar)
         assert bar.names == ["original (cached)", "ours"]
 
-    @pytest.mark.xfail(strict=True, reason="evaluate: analyzers and g_a are no part of the model id, nor of the key")
     def test_retrained_analyzers_are_measured_anew(
         self,
         bench: Bench,

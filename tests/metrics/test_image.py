@@ -102,7 +102,6 @@ class TestAbsent:
         with pytest.raises(ModelError, match="LPIPS net 'resnet' is unknown; choose squeeze, alex, vgg"):
             load_lpips("resnet")
 
-    @pytest.mark.xfail(strict=True, reason="load_lpips: EOFError and UnpicklingError of a damaged weight file")
     @pytest.mark.parametrize("content", [b"", b"PK\3\4 cut off"])
     def test_damaged_weights(self, offline: Path, content: bytes) -> None:
         path = offline / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"

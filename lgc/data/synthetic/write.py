@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from lgc.atomic import replacing_folder
 from lgc.data import celebamask_hq as layout
 from lgc.data.labels import ATTRIBUTES, CLASSES
 from lgc.data.synthetic.draw import draw_face, identity_of
@@ -64,9 +64,7 @@ def write_dataset(
     if count < 1 or size < 16 or workers < 1:
         raise DataError(f"count={count}, size={size}, workers={workers}: need at least 1, 16 and 1")
     originals = _originals(seed, count, splits)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as scratch:
-        unfinished = Path(scratch) / root.name
+    with replacing_folder(root) as unfinished:
         _make_folders(unfinished, count)
         jobs = [_Job(unfinished, seed, index, size) for index in range(count)]
         rows = []
@@ -76,7 +74,6 @@ def write_dataset(
                 if progress is not None:
                     progress(len(rows))
         _write_annotations(unfinished, rows, originals)
-        unfinished.rename(root)
 
 
 def _originals(seed: int, count: int, splits: tuple[float, float, float]) -> list[int]:

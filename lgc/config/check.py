@@ -1,0 +1,54 @@
+"""Values of the right type that no run can use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lgc.baselines import NAMES as BASELINES
+from lgc.config.schema import Config
+from lgc.errors import ConfigError
+from lgc.images import MAX_SIDE
+from lgc.models.analysis import HEADS
+from lgc.models.transforms import STRIDE
+from lgc.training.trainer import Settings
+
+
+def check_values(config: Config) -> None:
+    """Raise :class:`ConfigError` for the first value that cannot work, naming key, value and what would do."""
+    for key, good, value, needed in _rules(config):
+        if not good:
+            raise ConfigError(f"configuration: {key} = {value!r}; it must be {needed}")
+
+
+def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
+    """(key, whether it is fine, value, what is needed)."""
+    data, model = config.data, config.model
+    side = data.image_size
+    fits = STRIDE <= side <= MAX_SIDE and side % STRIDE == 0
+    yield "data.image_size", fits, side, f"a multiple of {STRIDE} up to {MAX_SIDE}"
+    yield "data.mask_size", 1 <= data.mask_size <= MAX_SIDE, data.mask_size, f"1 to {MAX_SIDE}"
+    yield "data.limit", data.limit is None or data.limit > 0, data.limit, "null or at least 1"
+    heads = model.analyzer.heads
+    yield "model.analyzer.heads", bool(heads) and set(heads) <= set(HEADS), heads, f"some of {', '.join(HEADS)}"
+    channels = [*model.widths.channels, *model.reference.widths.channels, model.discriminator_width]
+    channels += [model.semantic.channels, model.reconstruction.channels]
+    yield "model", min(channels) > 0, channels, "made of channel numbers above 0"
+    for key, settings in _settings(config):
+        yield f"{key}.samples", settings.samples > 0, settings.samples, "above 0"
+        yield f"{key}.batch_size", settings.batch_size > 0, settings.batch_size, "above 0"
+    rates = config.train_reference.learning_rates
+    yield "train_reference.learning_rates", bool(rates) and min(rates) > 0, rates, "one or more numbers above 0"
+    for name, qualities in config.evaluate.baselines.items():
+        yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"
+        yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"
+    yield "evaluate.bootstrap", config.evaluate.bootstrap > 0, config.evaluate.bootstrap, "above 0"
+    for key, uri in (("runtime.storage", config.runtime.storage), ("tracking.artifacts", config.tracking.artifacts)):
+        yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"
+    yield "runtime.workers", config.runtime.workers > 0, config.runtime.workers, "above 0"
+
+
+def _settings(config: Config) -> Iterator[tuple[str, Settings]]:
+    yield "train_codec.settings", config.train_codec.settings
+    yield "train_reference.settings", config.train_reference.settings
+    yield "train_analysis.settings", config.train_analysis.settings
+    yield "finetune_joint.codec.settings", config.finetune_joint.codec.settings

@@ -1,0 +1,64 @@
+"""Files and folders are whole: the old one or the new one, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lgc.atomic import replacing_file, replacing_folder
+
+
+def test_a_file_appears_when_the_block_succeeds(tmp_path: Path) -> None:
+    with replacing_file(tmp_path / "a") as partial:
+        partial.write_text("new")
+        assert not (tmp_path / "a").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_failed_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+
+    def write_half() -> None:
+        with replacing_file(tmp_path / "a") as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_the_error_of_the_block_is_the_one_shown(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError), replacing_file(tmp_path / "file" / "below") as partial:
+        partial.write_text("x")
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for number in range(2):
+        with replacing_folder(out) as fresh:
+            (fresh / f"{number}").write_text("x")
+    assert [path.name for path in out.iterdir()] == ["1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_interrupted_exchange_of_folders_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    with replacing_folder(out) as fresh:
+        (fresh / "old").write_text("x")
+    rename, calls = os.replace, []
+
+    def failing(source: Path, target: Path) -> None:
+        calls.append(target)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(KeyboardInterrupt), replacing_folder(out) as fresh:
+        (fresh / "new").write_text("x")
+    assert [path.name for path in out.iterdir()] == ["old"]
