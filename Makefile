@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint ui bench clean
+.PHONY: repro test test-slow lint ui golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -32,3 +32,6 @@ clean:  ## remove results, keep the environment
 	@echo "installing into .venv (about two minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
 	@touch $@
+
+golden: .venv/.ready  ## retrain the golden model and its files; only for a new format version
+	@$(BIN)/python -m tests.golden.make

@@ -41,7 +41,7 @@ from lgc.training.objectives import (
     ReferenceObjective,
     make_analyzers,
 )
-from lgc.training.state import AVERAGED, MovingAverage, Player, TrainState, load_modules, read_state
+from lgc.training.state import MovingAverage, Player, TrainState, load_modules, read_state, release
 from lgc.training.trainer import Settings, Validator
 from lgc.training.validation import AnalysisValidator, CodecValidator, Together
 
@@ -160,7 +160,7 @@ def export_stage(
     }
     metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
     with replacing_folder(folder) as out:
-        (out / WEIGHTS).write_bytes((checkpoint / AVERAGED).read_bytes())
+        release(checkpoint, out / WEIGHTS)
         if name != "train_reference":
             metrics["model_id"] = _export_model(name, config, paths, out, about).hex()
         (out / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -209,11 +209,15 @@ def _finetune(name: TrainStage, config: Config, paths: Paths, context: Context) 
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
-    load_modules(paths.weights("train_codec"), {"codec": codec})
-    load_modules(paths.weights("train_analysis"), {"analyzers": analyzers})
     players, controllers, lpips, notices = _codec_players(
         config, training, codec, analyzers, coupled=name == "finetune_joint"
     )
+    # everything goes on from where it was: the critic too, and the weights that hold the rates
+    modules: dict[str, nn.Module] = {"codec": codec}
+    if _has_critic(training) and _has_critic(config.train_codec):
+        modules["discriminator"] = players[1].modules["discriminator"]
+    load_modules(paths.weights("train_codec"), modules, {"rate": controllers})
+    load_modules(paths.weights("train_analysis"), {"analyzers": analyzers})
     val = Split(paths.data, "val")
     return Stage(
         name=name,
@@ -267,7 +271,7 @@ def _codec_players(
         modules["analyzers"] = analyzers
         groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
     players = [Player("codec", objective, modules, _adam(groups), training.clip_norm)]
-    if weights.adversarial and training.schedule.adversarial_from < 1:
+    if _has_critic(training):
         critic = DiscriminatorObjective(discriminator, training.adversarial)
         optimizer = _adam([{"params": list(discriminator.parameters()), "lr": training.discriminator_lr}], 0.5)
         players.append(
@@ -282,6 +286,11 @@ def _codec_players(
         )
     metric = None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips)
     return players, controllers, metric, tuple(notices)
+
+
+def _has_critic(training: CodecTraining) -> bool:
+    """Whether a stage reaches an adversarial phase."""
+    return bool(training.weights.adversarial) and training.schedule.adversarial_from < 1
 
 
 def _train_analysis(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:

@@ -128,10 +128,13 @@ def round_to_uint8_levels(x: torch.Tensor) -> torch.Tensor:
 
 
 def pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
-    """Extend (B, C, H, W) to the right and below, repeating the border, to multiples of ``multiple``."""
-    height, width = x.shape[-2:]
-    extra = (0, -width % multiple, 0, -height % multiple)
-    return torch.nn.functional.pad(x, extra, mode="replicate") if any(extra) else x
+    """Extend (B, C, H, W) of any type right and down, repeating the border, to multiples of ``multiple``."""
+    for axis in (-2, -1):
+        size = x.shape[axis]
+        if size % multiple:
+            places = torch.arange(size + -size % multiple, device=x.device).clamp_max(size - 1)
+            x = x.index_select(axis, places)
+    return x
 
 
 def crop(x: torch.Tensor, height: int, width: int) -> torch.Tensor:

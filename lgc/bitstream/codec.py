@@ -6,7 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
@@ -20,11 +20,14 @@ from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
-from lgc.models.analysis import Predictions
+from lgc.models.analysis import MultiTaskAnalyzer, Predictions
+from lgc.models.tiling import tiled
 from lgc.models.transforms import STRIDE
 
 Layers = Literal["semantic", "both"]
-CHECK_BITS = 32
+CHECK_BITS: Final = 32
+_PARSING_MARGIN: Final = 5
+"""Cells around a place that its class depends on, beyond the trunk."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,24 @@ class _Group:
 class LayeredCodec:
     """Compress, decompress and analyse with one model. Safe to share; holds no state of a call."""
 
-    def __init__(self, model: LayeredModel, batch_size: int = 16, batch_pixels: int = 1 << 22) -> None:
-        """At most ``batch_size`` pictures of one size, with ``batch_pixels`` in all, are coded at once."""
+    def __init__(
+        self,
+        model: LayeredModel,
+        batch_size: int = 16,
+        batch_pixels: int = 1 << 22,
+        max_pixels: int = images.MAX_SIDE**2,
+    ) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            model: from :func:`lgc.bitstream.model_file.load_model`.
+            batch_size: at most so many pictures of one size are coded at once,
+            batch_pixels: with so many pixels in all.
+            max_pixels: files that declare more are refused before anything is allocated. A tiny file can
+                declare 8192 x 8192 pixels and decode to them; a server that reads strangers' files may want less.
+        """
         self.model = model
+        self._max_pixels = max_pixels
         self._batch_size, self._batch_pixels = batch_size, batch_pixels
 
     def compress(self, pictures: Any) -> Any:
@@ -115,12 +133,13 @@ class LayeredCodec:
         pictures: list[np.ndarray | None] = [None] * len(files)
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
-            x_hat = self._decode_group(group, members, layers)
-            pixels = images.to_uint8(images.crop(x_hat, group.height, group.width)).cpu().numpy()
+            decoded = self._decode_group(group, members, layers)
+            pixels = images.crop(decoded, group.height, group.width).permute(0, 2, 3, 1).cpu().numpy()
             for place, picture in zip(group.places, pixels, strict=True):
                 pictures[place] = np.ascontiguousarray(picture)
         return _all(pictures)
 
+    @torch.no_grad()
     def analyze(self, files: Any, layers: Layers = "semantic") -> Any:
         """``.lgc`` bytes (one or a sequence) -> :class:`Analysis`, or a list; no picture is decoded.
 
@@ -135,26 +154,46 @@ class LayeredCodec:
         if isinstance(files, bytes | bytearray | memoryview):
             return self.analyze([files], layers)[0]
         results: list[Analysis | None] = [None] * len(files)
-        for group, predictions in self._predictions(files, layers):
-            for place, result in zip(group.places, _analyses(predictions, group), strict=True):
+        for group, features in self._features(files, layers):
+            analyzer = self.model.analyzers[layers]
+            pooled = analyzer.predict(features, [name for name in analyzer.heads if name != "parsing"])
+            masks = _masks(analyzer, features) if "parsing" in analyzer.heads else None
+            for place, result in zip(group.places, _analyses(pooled, masks, group), strict=True):
                 results[place] = result
         return _all(results)
 
+    @torch.no_grad()
+    def latents(self, data: bytes) -> dict[str, np.ndarray]:
+        """Decoded latents of one file as integers in units of 1/256: int64 (C, h, w) for each layer it has.
+
+        They are the same on every machine; nothing is painted. Both checksums are verified on the way.
+
+        Raises:
+            BitstreamError: a damaged file.
+            ModelError: a file of another model.
+        """
+        parsed = self._parse(bytes(data))
+        (group,) = self._groups([(parsed.header.width, parsed.header.height)])
+        y_s = self._decode_semantic(group, [parsed])
+        found = {"semantic": y_s[0].cpu().numpy()}
+        if parsed.reconstruction is not None:
+            found["reconstruction"] = self._decode_reconstruction(group, [parsed], y_s)[0].cpu().numpy()
+        return found
+
+    @torch.no_grad()
     def predict(self, files: Sequence[bytes], layers: Layers = "semantic") -> Predictions:
         """As :meth:`analyze`, but the heads' raw outputs, for files of one size: logits (B, ...).
 
         Raises :class:`ValueError` when the files' pictures differ in size.
         """
-        parts = list(self._predictions(files, layers))
+        parts = list(self._features(files, layers))
         if len({(group.width, group.height) for group, _ in parts}) != 1:
             raise ValueError("predict takes files of one picture size")
-        stacked = {
-            name: None if value is None else torch.cat([getattr(p, name) for _, p in parts])
-            for name, value in vars(parts[0][1]).items()
-        }
-        return Predictions(**stacked)
+        analyzer = self.model.analyzers[layers]
+        return analyzer.predict(torch.cat([features for _, features in parts]), tuple(analyzer.heads))
 
-    def _predictions(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, Predictions]]:
+    def _features(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, torch.Tensor]]:
+        """Decoded latents of files through the analyzer's trunk."""
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
@@ -166,8 +205,7 @@ class LayeredCodec:
             if layers == "both":
                 y_r = self._decode_reconstruction(group, members, y_s)
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
-            with torch.no_grad():
-                yield group, analyzer(latents)
+            yield group, analyzer.features(latents)
 
     @torch.no_grad()
     def encode(self, pictures: Any) -> list[Encoded]:
@@ -175,14 +213,18 @@ class LayeredCodec:
         arrays = [_as_pixels(picture) for picture in pictures]
         results: list[Encoded | None] = [None] * len(arrays)
         for group in self._groups([(a.shape[1], a.shape[0]) for a in arrays]):
-            x = images.to_float(torch.from_numpy(np.stack([arrays[place] for place in group.places])))
-            for place, encoded in zip(group.places, self._encode_group(group, x), strict=True):
+            pixels = torch.from_numpy(np.stack([arrays[place] for place in group.places]))
+            for place, encoded in zip(group.places, self._encode_group(group, pixels), strict=True):
                 results[place] = encoded
         return _all(results)
 
-    def _encode_group(self, group: _Group, x: torch.Tensor) -> Iterable[Encoded]:
-        coders = self.model.coders
-        y_s, y_r = self.model.compressor.g_a(images.pad(x.to(self.model.device), STRIDE))
+    def _encode_group(self, group: _Group, pixels: torch.Tensor) -> Iterable[Encoded]:
+        coders, g_a = self.model.coders, self.model.compressor.g_a
+        padded = images.pad(pixels.to(self.model.device).permute(0, 3, 1, 2), STRIDE)
+        # tiles become float one at a time: a large picture in float takes gigabytes
+        y_s, y_r = tiled(
+            lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
+        )
         semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
         reconstruction, _, covered_r = coders["reconstruction"].encode(y_r.float(), self._context(y_s_hat))
         start = container.header_start(self.model.model_id, group.width, group.height)
@@ -213,7 +255,22 @@ class LayeredCodec:
                 group, [m for m, whole in zip(members, full, strict=True) if whole], y_s[chosen]
             )
             y_r_hat[chosen] = from_fixed(decoded)
-        return self.model.compressor.g_s(y_s_hat, y_r_hat)
+        return self._paint(y_s_hat, y_r_hat)
+
+    def _paint(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
+        """uint8 (B, 3, 16 h, 16 w) from decoded latents (B, ., h, w)."""
+        g_s = self.model.compressor.g_s
+        pooled = g_s.style_of(y_s_hat) if g_s.fusion == "global" else None  # of the whole picture
+
+        def paint(y_s: torch.Tensor, y_r: torch.Tensor) -> tuple[torch.Tensor]:
+            x_hat = g_s.paint(g_s.style_of(y_s) if pooled is None else pooled, y_r)
+            return (images.to_uint8(x_hat).permute(0, 3, 1, 2),)
+
+        return tiled(paint, [y_s_hat, y_r_hat], 1, STRIDE, self._margin)[0]
+
+    @property
+    def _margin(self) -> int:
+        return self.model.info.architecture.widths.margin
 
     def _decode_semantic(self, group: _Group, members: Sequence[container.Container]) -> torch.Tensor:
         where = "semantic layer"
@@ -248,6 +305,11 @@ class LayeredCodec:
 
     def _parse(self, data: bytes) -> container.Container:
         parsed = container.parse(data)
+        if parsed.header.width * parsed.header.height > self._max_pixels:
+            raise BitstreamError(
+                f"offset 6: declares {parsed.header.width} x {parsed.header.height} pixels, "
+                f"more than the limit of {self._max_pixels} set here"
+            )
         if parsed.header.model_id != self.model.model_id:
             raise ModelError(
                 f"written by model {parsed.header.model_id.hex()}, this is model {self.model.model_id.hex()}; "
@@ -298,21 +360,25 @@ def _as_pixels(picture: Any) -> np.ndarray:
     return array
 
 
-def _analyses(predictions: Predictions, group: _Group) -> Iterable[Analysis]:
-    padded = tuple(side * STRIDE for side in group.latent_size)
-    masks = attributes = pose = None
-    if predictions.parsing is not None:
-        logits = functional.interpolate(
-            predictions.parsing.float(), size=padded, mode="bilinear", align_corners=False
-        )
-        masks = images.crop(logits.argmax(dim=1), group.height, group.width).to(torch.uint8).cpu().numpy()
-    if predictions.attributes is not None:
-        attributes = predictions.attributes.float().sigmoid().cpu().tolist()
-    if predictions.pose is not None:
-        pose = predictions.pose.float().cpu().tolist()
+def _masks(analyzer: MultiTaskAnalyzer, features: torch.Tensor) -> np.ndarray:
+    """Class indices uint8 (B, 16 h, 16 w) for features (B, C, h, w)."""
+
+    def label(part: torch.Tensor) -> tuple[torch.Tensor]:
+        logits = analyzer.predict(part, ["parsing"]).parsing
+        assert logits is not None
+        size = [side * STRIDE for side in part.shape[-2:]]
+        logits = functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        return (logits.argmax(dim=1).to(torch.uint8),)
+
+    return tiled(label, [features], 1, STRIDE, _PARSING_MARGIN)[0].cpu().numpy()
+
+
+def _analyses(pooled: Predictions, masks: np.ndarray | None, group: _Group) -> Iterator[Analysis]:
+    attributes = None if pooled.attributes is None else pooled.attributes.float().sigmoid().cpu().tolist()
+    pose = None if pooled.pose is None else pooled.pose.float().cpu().tolist()
     for number in range(len(group.places)):
         yield Analysis(
-            mask=None if masks is None else masks[number],
+            mask=None if masks is None else masks[number, : group.height, : group.width].copy(),
             attributes=None if attributes is None else dict(zip(ATTRIBUTES, attributes[number], strict=True)),
             pose=None if pose is None else dict(zip(POSE, pose[number], strict=True)),
         )

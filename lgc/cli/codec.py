@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lgc.cli.files import Item, Outcome, check_writable, plan, read_bytes, write_bytes
+from lgc.cli.files import Item, Outcome, Source, check_writable, plan, read_bytes, write_bytes
+from lgc.cli.remote import fetch, is_remote
 from lgc.errors import LgcError, ModelError
 
 if TYPE_CHECKING:
@@ -47,7 +48,14 @@ def register(app: typer.Typer) -> None:
 
 
 def compress(
-    inputs: Inputs, out: Out = None, model: Model = None, device: Device = "auto", force: Force = False
+    inputs: Inputs,
+    out: Out = None,
+    model: Model = None,
+    device: Device = "auto",
+    force: Force = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Decode what was written and compare all symbols.")
+    ] = False,
 ) -> None:
     """Compress pictures (PNG, JPEG, WebP, ...) to .lgc files."""
     from lgc import images
@@ -60,8 +68,10 @@ def compress(
         for (item, picture), data in zip(batch, codec.compress(pictures), strict=True):
             with outcome.noting(item.source):
                 write_bytes(item.target, data, force)
+                if verify:  # the checksums cover every decoded symbol and mean
+                    codec.latents(read_bytes(item.target))
                 outcome.done += 1
-                before += item.source.stat().st_size
+                before += Path(item.source).stat().st_size
                 after += len(data)
                 pixels += picture.shape[0] * picture.shape[1]
     if outcome.done:
@@ -94,7 +104,9 @@ def decompress(
 
 
 def analyze(
-    inputs: Inputs,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Files, folders, s3:// or http(s):// addresses.")
+    ],
     out: Out = None,
     model: Model = None,
     layers: Annotated[LayerChoice, typer.Option(help="What to read.")] = LayerChoice.semantic,
@@ -103,11 +115,16 @@ def analyze(
 ) -> None:
     """Read masks, attributes and pose from .lgc files, without decoding a picture.
 
-    Writes NAME.json, and NAME.mask.png with the classes in colour.
+    Writes NAME.json, and NAME.mask.png with the classes in colour. IN may be s3://bucket/key or an http(s)
+    address: then only the semantic layer is fetched.
     """
-    items = plan(inputs, out, ".json", lambda path: path.suffix == ".lgc")
+    items = plan([_source(given) for given in inputs], out, ".json", lambda path: path.suffix == ".lgc")
     codec, outcome = _load(model, device), Outcome()
-    for batch in _batches(items, read_bytes, force, outcome):
+
+    def read(source: Source) -> bytes:
+        return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else read_bytes(source)
+
+    for batch in _batches(items, read, force, outcome):
         for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
             with outcome.noting(item.source):
                 _write_analysis(item, analysis, layers.value, force)
@@ -155,6 +172,10 @@ def find_model(model: Path | None) -> Path:
     raise ModelError("no model: pass --model FILE, set LGC_MODEL, or train one in this folder (make repro)")
 
 
+def _source(given: str) -> Source:
+    return given if is_remote(given) else Path(given)
+
+
 def _load(model: Path | None, device: str) -> LayeredCodec:
     import lgc
 
@@ -162,7 +183,7 @@ def _load(model: Path | None, device: str) -> LayeredCodec:
 
 
 def _batches(
-    items: Sequence[Item], load: Callable[[Path], Any], force: bool, outcome: Outcome
+    items: Sequence[Item], load: Callable[[Any], Any], force: bool, outcome: Outcome
 ) -> Iterator[list[tuple[Item, Any]]]:
     """Inputs that could be read, a batch at a time."""
     for start in range(0, len(items), BATCH):
@@ -194,7 +215,10 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) ->
     from lgc.data.labels import CLASSES
     from lgc.data.palette import colour_mask
 
-    report: dict[str, Any] = {"file": item.source.name, "layers": layers}
+    report: dict[str, Any] = {
+        "file": str(item.source) if isinstance(item.source, str) else item.source.name,
+        "layers": layers,
+    }
     if analysis.attributes is not None:
         report["attributes"] = {name: round(value, 4) for name, value in analysis.attributes.items()}
     if analysis.pose is not None:

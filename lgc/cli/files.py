@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lgc.atomic import replacing_file
 from lgc.errors import LgcError
@@ -20,7 +21,7 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
     @contextmanager
-    def noting(self, source: Path) -> Iterator[None]:
+    def noting(self, source: Source) -> Iterator[None]:
         """Note an error a user can cause, under the name of the input, instead of raising it."""
         try:
             yield
@@ -37,27 +38,34 @@ class Outcome:
         return 1 if self.failures else 0
 
 
+Source = Path | str
+"""A file, or the address of one elsewhere (s3://, http://, https://)."""
+
+
 @dataclass(frozen=True)
 class Item:
-    """One input file and where its output goes."""
+    """One input and where its output goes."""
 
-    source: Path
+    source: Source
     target: Path
 
 
-def plan(inputs: Sequence[Path], out: Path | None, suffix: str, accept: Callable[[Path], bool]) -> list[Item]:
+def plan(inputs: Sequence[Source], out: Path | None, suffix: str, accept: Callable[[Path], bool]) -> list[Item]:
     """Pair input files with outputs.
 
     A folder stands for the files below it that ``accept`` takes, in order; a file named explicitly is always
     taken. ``out`` is a folder when there are several inputs, when it exists as one, or when it has no suffix;
-    otherwise the one output file. Without ``out``, outputs stand beside their inputs.
+    otherwise the one output file. Without ``out``, outputs stand beside their inputs, those of addresses (given
+    as strings) in the working directory.
 
     Raises:
         LgcError: an input does not exist, a folder holds nothing usable, or two inputs share an output.
     """
-    sources: list[tuple[Path, Path]] = []
+    sources: list[tuple[Source, Path]] = []
     for given in inputs:
-        if given.is_dir():
+        if isinstance(given, str):
+            sources.append((given, Path(Path(urlsplit(given).path).name)))
+        elif given.is_dir():
             found = sorted(path for path in given.rglob("*") if path.is_file() and accept(path))
             if not found:
                 raise LgcError(f"{given}: nothing to do in this folder")
@@ -66,12 +74,12 @@ def plan(inputs: Sequence[Path], out: Path | None, suffix: str, accept: Callable
             sources.append((given, Path(given.name)))
         else:
             raise LgcError(f"{given}: no such file or folder")
-    several = len(sources) > 1 or any(given.is_dir() for given in inputs)
+    several = len(sources) > 1 or any(isinstance(given, Path) and given.is_dir() for given in inputs)
     into_folder = out is not None and (several or out.is_dir() or not out.suffix)
     items = []
     for source, relative in sources:
         if out is None:
-            target = source.with_suffix(suffix)
+            target = (relative if isinstance(source, str) else source).with_suffix(suffix)
         elif into_folder:
             target = out / relative.with_suffix(suffix)
         else:
@@ -98,19 +106,19 @@ def check_writable(path: Path, force: bool) -> None:
         raise LgcError(f"{path}: exists; pass --force to replace it")
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Source) -> bytes:
     """Read a file, or say in one line why not."""
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise LgcError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _refuse_collisions(items: Iterable[Item]) -> None:
-    seen: dict[Path, Path] = {}
+    seen: dict[Path, Source] = {}
     for item in items:
         if item.target in seen:
             raise LgcError(f"{seen[item.target]} and {item.source} would both be written to {item.target}")
         seen[item.target] = item.source
-        if item.target.resolve() == item.source.resolve():
+        if isinstance(item.source, Path) and item.target.resolve() == item.source.resolve():
             raise LgcError(f"{item.source}: input and output are the same file")

@@ -27,6 +27,8 @@ WEIGHT_ONE: Final = 4096
 """Fixed-point 1.0 of weights."""
 LIMIT: Final = 2**15 - 1
 """Largest magnitude of a stored weight or activation."""
+_STRIP_POSITIONS: Final = 2**15
+"""Latent positions that an integer network works on at once."""
 MAX_FAN_IN: Final = 2**16
 """So that every sum stays below 2**15 * 2**15 * 2**16 = 2**46, far from 2**53."""
 
@@ -131,6 +133,18 @@ class IntegerNetwork:
     @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """int64 (B, C, H, W) in units of 1 / :data:`ONE` -> int64 (B, D, H, W) in the same units."""
+        height, margin = x.shape[2], sum(kernel // 2 for _, _, kernel in self._layers)
+        strip = max(1, _STRIP_POSITIONS // max(1, x.shape[0] * x.shape[3]))
+        if height <= strip:
+            return self._run(x)
+        rows = []
+        for start in range(0, height, strip):  # strips with a margin: unfolding a large latent takes gigabytes
+            first, stop = max(0, start - margin), min(height, start + strip)
+            part = self._run(x[:, :, first : min(height, stop + margin)])
+            rows.append(part[:, :, start - first : stop - first])
+        return torch.cat(rows, dim=2)
+
+    def _run(self, x: torch.Tensor) -> torch.Tensor:
         batch, _, height, width = x.shape
         values = x.to(torch.float64)
         with torch.autocast(x.device.type, enabled=False):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,8 +90,15 @@ class MultiTaskAnalyzer(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> Predictions:
         """(B, C, h, w) decoded latents or pixel features -> predictions."""
-        features = activate(self.trunk(latents))
-        return Predictions(**{name: head(features) for name, head in self.heads.items()})
+        return self.predict(self.features(latents), tuple(self.heads))
+
+    def features(self, latents: torch.Tensor) -> torch.Tensor:
+        """What all heads read: (B, C, h, w)."""
+        return activate(self.trunk(latents))
+
+    def predict(self, features: torch.Tensor, heads: Sequence[str]) -> Predictions:
+        """Predictions of some of the heads this analyzer has."""
+        return Predictions(**{name: self.heads[name](features) for name in heads})
 
 
 class RGBAnalyzer(nn.Module):

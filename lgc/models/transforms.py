@@ -26,6 +26,11 @@ class Widths:
     channels: tuple[int, int, int]
     depth: int
 
+    @property
+    def margin(self) -> int:
+        """Cells (of 16 pixels) that any output of ``g_a`` or ``g_s`` can depend on in each direction."""
+        return 5 + 4 * self.depth
+
 
 class PixelEncoder(nn.Module):
     """The trunk shared by ``g_a`` and the RGB reference analyzer: picture -> features at 1/16."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -165,11 +165,25 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def load_modules(path: Path, modules: Mapping[str, nn.Module]) -> None:
-    """Load ``averaged.safetensors`` (or ``weights.safetensors``) of an earlier stage into ``modules``."""
+def release(checkpoint: Path, path: Path) -> None:
+    """Write what later stages start from: averaged modules, the modules that have no average, extra state."""
+    weights, averaged = load_file(checkpoint / WEIGHTS), load_file(checkpoint / AVERAGED)
+    has_average = {name.split(".")[0] for name in averaged}
+    rest = {name: value for name, value in weights.items() if name.split(".")[0] not in has_average}
+    extra = json.dumps(read_state(checkpoint)["extra"], sort_keys=True)
+    save_file(averaged | rest, path, metadata={"extra": extra})
+
+
+def load_modules(path: Path, modules: Mapping[str, nn.Module], extra: Mapping[str, Stateful] | None = None) -> None:
+    """Load what :func:`release` wrote into ``modules`` and ``extra``; :class:`TrainingError` if it does not fit."""
     try:
         _unflatten(load_file(path), modules)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        if extra:
+            with safe_open(path, framework="pt") as file:
+                stored = json.loads((file.metadata() or {})["extra"])
+            for name, part in extra.items():
+                part.load_state_dict(stored[name])
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise TrainingError(f"{path}: weights that do not fit this model ({error})") from error
 
 

@@ -1,0 +1,117 @@
+"""Fetching just the semantic layer from a web server or S3."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from moto import mock_aws
+
+from lgc.bitstream.codec import LayeredCodec
+from lgc.bitstream.container import Container, Header, strip
+from lgc.cli.remote import FIRST_REQUEST, fetch, is_remote
+from lgc.errors import BitstreamError, LgcError
+
+
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """Serves ``files`` with range requests; counts the bytes it sent."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = web.files.get(self.path)
+            if data is None:
+                self.send_error(404)
+                return
+            spans = self.headers.get("Range") if web.ranges else None
+            status = 200
+            if spans:
+                start, stop = spans.removeprefix("bytes=").split("-")
+                if int(start) >= len(data):
+                    self.send_error(416)
+                    return
+                data, status = data[int(start) : int(stop) + 1], 206
+            web.sent += len(data)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    web.files, web.sent, web.ranges = {}, 0, True  # type: ignore[attr-defined]
+    web.address = f"http://127.0.0.1:{web.server_port}"  # type: ignore[attr-defined]
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    yield web
+    web.shutdown()
+
+
+def file(semantic: int, reconstruction: int) -> bytes:
+    header = Header(b"abcd", 5000, 5000, semantic)
+    return Container(header, b"s" * semantic, b"r" * reconstruction or None).to_bytes()
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+@pytest.mark.parametrize(
+    ("semantic", "reconstruction"),
+    [(10, 10), (10, 4000), (4000, 9000), (FIRST_REQUEST - 12, 0), (FIRST_REQUEST - 12, 7), (4000, 0)],
+)
+def test_only_the_front_is_fetched(server: Any, semantic: int, reconstruction: int, ranges: bool) -> None:
+    data = file(semantic, reconstruction)
+    server.files["/a.lgc"], server.ranges = data, ranges
+    assert fetch(f"{server.address}/a.lgc", whole=False) == strip(data)
+    if ranges:
+        assert server.sent <= max(FIRST_REQUEST, len(strip(data)))
+    assert fetch(f"{server.address}/a.lgc", whole=True) == data
+
+
+def test_a_truncated_file_is_passed_on_for_the_parser_to_refuse(
+    server: Any, codec: LayeredCodec, pictures: list[np.ndarray]
+) -> None:
+    server.files["/a.lgc"] = codec.compress(pictures[0])[:20]
+    with pytest.raises(BitstreamError, match="file ends inside the semantic layer"):
+        codec.analyze(fetch(f"{server.address}/a.lgc", whole=False))
+
+
+@pytest.mark.parametrize("path", ["/missing.lgc"])
+def test_what_is_not_there_is_one_line(server: Any, path: str) -> None:
+    with pytest.raises(LgcError, match=r"missing\.lgc: cannot be fetched \(Not Found\)"):
+        fetch(f"{server.address}{path}", whole=False)
+    with pytest.raises(LgcError, match="cannot be fetched"):
+        fetch("http://127.0.0.1:9/a.lgc", whole=False)
+
+
+def test_not_an_lgc_file(server: Any) -> None:
+    server.files["/a.lgc"] = b"<html>"
+    with pytest.raises(BitstreamError, match=r"not an .lgc file"):
+        fetch(f"{server.address}/a.lgc", whole=False)
+
+
+def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    data = file(4000, 9000)
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="photos")
+        client.put_object(Bucket="photos", Key="deep/a.lgc", Body=data)
+        assert fetch("s3://photos/deep/a.lgc", whole=False) == strip(data)
+        assert fetch("s3://photos/deep/a.lgc", whole=True) == data
+        with pytest.raises(LgcError, match=r"s3://photos/b.lgc: cannot be fetched"):
+            fetch("s3://photos/b.lgc", whole=False)
+
+
+def test_what_counts_as_an_address() -> None:
+    assert is_remote("s3://b/k")
+    assert is_remote("https://h/p")
+    assert not is_remote("a/b.lgc")
+    assert not is_remote("C:/x.lgc")

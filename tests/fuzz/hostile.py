@@ -1,0 +1,146 @@
+"""Throws damaged and forged files at the decoder and counts what happens.
+
+    python -m tests.fuzz.hostile MODEL.safetensors --mutations 200000
+
+Damaged files are changed at random (bits, bytes, insertions, deletions, cuts, splices of two files). Forged files
+carry right checksums over absurd content: random latents of any magnitude, encoded properly, so that everything
+behind the checksums is attacked too. Every file must end in one BitstreamError or ModelError, or decode; a damaged
+file may never decode.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+import lgc
+from lgc.bitstream import container
+from lgc.bitstream.codec import LayeredCodec
+from lgc.entropy.coder import new_stack, stack_to_bytes
+from lgc.errors import BitstreamError, ModelError
+
+LIMIT = 1 << 16
+"""Pixels a file may declare here; so forged sizes cost little time."""
+
+
+def seeds(codec: LayeredCodec) -> list[bytes]:
+    """A few real files: a usual size, an odd one, one pixel, a base-only one."""
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None]
+    pictures = [
+        np.broadcast_to(ramp, (64, 64, 3)).copy(),
+        rng.integers(0, 256, (33, 47, 3), dtype=np.uint8),
+        np.full((1, 1, 3), 200, np.uint8),
+    ]
+    files: list[bytes] = codec.compress(pictures)
+    return [*files, container.strip(files[0])]
+
+
+def damage(files: Sequence[bytes], rng: np.random.Generator) -> bytes:
+    """One random change, or several, to a random file."""
+    data = bytearray(files[rng.integers(len(files))])
+    for _ in range(1 + rng.integers(3)):
+        place = int(rng.integers(len(data))) if data else 0
+        match int(rng.integers(7)):
+            case 0 if data:
+                data[place] ^= 1 << int(rng.integers(8))
+            case 1 if data:
+                data[place] = int(rng.integers(256))
+            case 2:
+                data[place:place] = rng.bytes(1 + int(rng.integers(4)))
+            case 3:
+                del data[place : place + 1 + int(rng.integers(4))]
+            case 4:
+                del data[place:]
+            case 5:
+                other = files[rng.integers(len(files))]
+                data[place:] = other[int(rng.integers(len(other))) :]
+            case 6:
+                data[6:] = rng.bytes(int(rng.integers(60)))
+    return bytes(data)
+
+
+def forge(codec: LayeredCodec, rng: np.random.Generator) -> bytes:
+    """A file of absurd latents whose every checksum is right."""
+    model, coders = codec.model, codec.model.coders
+    height, width = (int(side) for side in rng.integers(1, 65, 2))
+    shape = (1, -1, -(-height // 16), -(-width // 16))
+    magnitude = float(10.0 ** rng.uniform(-1, 6))
+
+    def latent(channels: int) -> torch.Tensor:
+        values = rng.standard_normal((1, channels, shape[2], shape[3])) * magnitude
+        return torch.from_numpy(values).float()
+
+    architecture = model.info.architecture
+    with torch.no_grad():
+        semantic, y_s, covered = coders["semantic"].encode(latent(architecture.semantic.channels), None)
+        start = container.header_start(model.model_id, width, height)
+        stack = new_stack(zlib.crc32(start + covered[0]))
+        semantic[0].push_all(stack)
+        first = stack_to_bytes(stack)
+        context = y_s if architecture.reconstruction.context_channels else None
+        reconstruction, _, covered = coders["reconstruction"].encode(
+            latent(architecture.reconstruction.channels), context
+        )
+        stack = new_stack(zlib.crc32(start + first + covered[0]))
+        reconstruction[0].push_all(stack)
+    header = container.Header(model.model_id, width, height, len(first))
+    return container.Container(header, first, stack_to_bytes(stack)).to_bytes()
+
+
+def outcome(codec: LayeredCodec, data: bytes) -> str:
+    """What became of a file: ``decoded``, or the class of its one error. Anything else propagates."""
+    try:
+        picture = codec.decompress(data)
+        codec.analyze(data)
+    except (BitstreamError, ModelError) as error:
+        if "\n" in str(error):
+            raise AssertionError(f"more than one line: {error}") from error
+        return type(error).__name__
+    assert picture.dtype == np.uint8
+    return "decoded"
+
+
+def run(codec: LayeredCodec, mutations: int, seed: int = 0) -> dict[str, Counter[str]]:
+    """Half damaged, half forged; counts of outcomes. Raises on a crash, and when damage goes unnoticed."""
+    rng = np.random.default_rng(seed)
+    files = seeds(codec)
+    valid = {*files, *(container.strip(data) for data in files)}
+    makers: dict[str, Callable[[], bytes]] = {
+        "damaged": lambda: damage(files, rng),
+        "forged": lambda: forge(codec, rng),
+    }
+    counts: dict[str, Counter[str]] = {name: Counter() for name in makers}
+    for number in range(mutations):
+        name = ("damaged", "forged")[number % 2]
+        data = makers[name]()
+        result = outcome(codec, data)
+        if name == "damaged" and result == "decoded" and data not in valid:
+            raise AssertionError(f"damage went unnoticed: {data.hex()}")
+        counts[name]["unchanged" if name == "damaged" and data in valid else result] += 1
+    return counts
+
+
+def main() -> None:
+    """Run from the command line and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("--mutations", type=int, default=200_000)
+    arguments = parser.parse_args()
+    codec = LayeredCodec(lgc.load(arguments.model, "cpu").model, max_pixels=LIMIT)
+    start = time.perf_counter()
+    counts = run(codec, arguments.mutations)
+    for name, results in counts.items():
+        print(f"{name}: " + ", ".join(f"{count} {what}" for what, count in sorted(results.items())))
+    print(f"{time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
