@@ -35,6 +35,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::FutureWarning")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests for GPUs say why they did not run."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+
+
 @pytest.fixture
 def threads() -> Iterator[Callable[[int], None]]:
     """Sets the number of torch threads for one test."""

@@ -35,11 +35,10 @@ def generate(
     workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
 ) -> None:
     """Write procedural faces with masks, attributes and pose."""
-    from tqdm import tqdm
-
     from lgc.data.synthetic import write_dataset
+    from lgc.progress import make_bar
 
-    with tqdm(total=count, unit="img", dynamic_ncols=True) as bar:
+    with make_bar(count) as bar:
 
         def progress(done: int) -> None:
             bar.update(done - bar.n)

@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from lgc.progress import make_bar
+
 
 @dataclass
 class Progress:
@@ -105,7 +107,7 @@ class Display:
         if not state.total:
             return
         if self._bar is None:
-            self._bar = tqdm(total=state.total, initial=state.done, unit="img", dynamic_ncols=True, smoothing=0.1)
+            self._bar = make_bar(state.total, state.done)
         if state.done < self._bar.n:  # a restart went back to the last checkpoint
             self._bar.reset(total=state.total)
         self._bar.set_description(state.name, refresh=False)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from lgc import images
 from lgc.atomic import replacing_folder
@@ -38,6 +37,7 @@ from lgc.launch.identity import output_sha256, params_hash
 from lgc.launch.stage import recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.image import make_lpips
+from lgc.progress import make_bar
 from lgc.training.state import load_modules
 
 OURS: Mapping[str, TrainStage] = {
@@ -129,7 +129,7 @@ def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: tor
 
 
 def _measure(plan: Plan, cache: Path) -> list[Point]:
-    with tqdm(total=count_tasks(plan) * len(plan.bench), unit="img", dynamic_ncols=True) as bar:
+    with make_bar(count_tasks(plan) * len(plan.bench)) as bar:
 
         def progress(name: str) -> Tick:
             def tick(n: int) -> None:

@@ -7,6 +7,7 @@ from tqdm import tqdm
 from lgc.build import prepare_data
 from lgc.config.load import load
 from lgc.config.paths import Paths
+from lgc.progress import make_bar
 
 
 def run_prepare() -> None:
@@ -17,7 +18,7 @@ def run_prepare() -> None:
 
     def progress(what: str, done: int, total: int) -> None:
         if what not in bars:
-            bars[what] = tqdm(total=total, desc=what, unit="img", dynamic_ncols=True)
+            bars[what] = make_bar(total, description=what)
         bars[what].update(done - bars[what].n)
 
     try:

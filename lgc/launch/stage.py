@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from lgc.build import best_reference, export_stage
-from lgc.config.load import load, read_raw
+from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import LgcError
@@ -89,7 +89,8 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         runtime.device,
         runtime.max_failures,
         runtime.address,
-        storage.worker_environment(config.storage),
+        # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
+        {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
     )
 
 
@@ -125,9 +126,11 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
         yield StageRun(None, journal)
         return
     runs, parent, run_id = opened
+    run = StageRun(RunAddress(runs.uri, run_id), journal)
+    run.artifacts(paths.root / PARAMS)
     status = "FAILED"
     try:
-        yield StageRun(RunAddress(runs.uri, run_id), journal)
+        yield run
         status = "FINISHED"
     except (KeyboardInterrupt, Interrupted):
         status = "KILLED"

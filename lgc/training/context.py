@@ -6,10 +6,12 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
+
+from lgc.progress import make_bar
 
 
 class Bar(Protocol):
@@ -95,17 +97,7 @@ class LocalContext:
 
     def bar(self, total: int, done: int, name: str) -> Bar | None:
         """tqdm on standard error."""
-        if not self._show_bar:
-            return None
-        from tqdm import tqdm
-
-        options: dict[str, Any] = {
-            "unit": "img",
-            "smoothing": 0.1,
-            "dynamic_ncols": True,
-            "mininterval": 0.5,
-        }
-        return tqdm(total=total, initial=done, desc=name, **options)
+        return make_bar(total, done, name) if self._show_bar else None
 
     def say(self, line: str) -> None:
         """Print it."""
