@@ -15,6 +15,7 @@ import lgc
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import parse
 from lgc.entropy.exact import IntegerNetwork
+from tests.golden.annotate import DOCUMENT, with_example
 from tests.golden.make import latents_hash
 
 HERE = Path(__file__).resolve().parent
@@ -122,3 +123,9 @@ def test_a_decoder_that_diverges_reports_itself(golden: tuple[str, LayeredCodec]
     version, codec = golden
     with pytest.raises(lgc.BitstreamError, match="checksum mismatch"):
         codec.decompress(FILES[f"{version}-0"].read_bytes())
+
+
+def test_the_annotated_example_in_the_specification() -> None:
+    """Made anew by ``python -m tests.golden.annotate``."""
+    document = DOCUMENT.read_text(encoding="utf-8")
+    assert with_example(document) == document
