@@ -49,7 +49,12 @@ def local_cluster() -> Iterator[str]:
             _end(head)
 
 
-_ENV: Final = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+_ENV: Final = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_worker_niceness": "0",  # Ray would run workers at 15, behind everything else on a laptop
+}
 
 
 def _wait_until_up(head: subprocess.Popen[bytes], port: int, log: Path) -> None:
