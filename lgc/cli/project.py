@@ -62,7 +62,7 @@ def repro(
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     wants_ray = config.runtime.engine == "ray" and not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
-    if not wants_ray or _up_to_date(command, environment):
+    if not wants_ray or up_to_date(command, environment):
         raise typer.Exit(subprocess.call(command, env=environment))
     from lgc.launch.cluster import DRIVER_ENVIRONMENT, local_cluster
 
@@ -70,9 +70,9 @@ def repro(
         raise typer.Exit(subprocess.call(command, env={**environment, **DRIVER_ENVIRONMENT, "RAY_ADDRESS": address}))
 
 
-def _up_to_date(command: list[str], environment: dict[str, str]) -> bool:
+def up_to_date(command: list[str], environment: dict[str, str]) -> bool:
     """Whether no training stage would run, so that starting Ray would be waste."""
-    status = [command[0], "status", "--json", "--quiet"]
+    status = [command[0], "status", "--quiet"]  # with --json the exit code would say nothing
     if command[2:]:
         return False
     return subprocess.run(status, env=environment, check=False, capture_output=True).returncode == 0

@@ -53,7 +53,7 @@ _ENV: Final = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_worker_niceness": "0",  # Ray would run workers at 15, behind everything else on a laptop
+    "RAY_worker_niceness": "0",
 }
 
 

@@ -28,6 +28,7 @@ QUIET: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_worker_niceness": "0",  # at Ray's 15 the workers stand behind everything else on a laptop
 }
 """Settings that Ray reads from the environment; what the user set wins."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 from PIL import Image
 
 import lgc
-from tests.project import Run
+from lgc.cli.project import up_to_date
+from tests.project import Run, copy_project
 
 Project = tuple[Path, Run]
 
@@ -43,6 +46,15 @@ def test_every_stage_leaves_its_outputs(project: Project) -> None:
 def test_the_second_repro_does_nothing(project: Project) -> None:
     _, run = project
     assert "Data and pipelines are up to date." in run(["lgc", "repro"]).stdout
+
+
+def test_a_fresh_project_is_not_up_to_date(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether one Ray is started for all stages depends on it."""
+    command, environment = [str(Path(sys.executable).with_name("dvc")), "repro"], dict(os.environ)
+    monkeypatch.chdir(copy_project(tmp_path))
+    assert not up_to_date(command, environment)
+    monkeypatch.chdir(project[0])
+    assert up_to_date(command, environment)
 
 
 @pytest.mark.parametrize(
