@@ -9,7 +9,7 @@ repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
 
 test: lint  ## everything that CI checks
-	@$(BIN)/pytest -q -m "not slow and not gpu"
+	@$(BIN)/pytest -q -n auto --dist loadfile -m "not slow and not gpu"
 
 test-slow: .venv/.ready  ## the checks that take minutes
 	@$(BIN)/pytest -q -m "slow"
