@@ -48,7 +48,7 @@ def test_every_option_is_usable(option: str) -> None:
     assert sum(config.data.synthetic.splits) == pytest.approx(1)
     stages = [config.train_codec, config.train_reference, config.train_analysis, config.finetune_joint.codec]
     for stage in stages:
-        assert 0 < stage.settings.checkpoint_every <= stage.settings.samples or option.endswith("=smoke")
+        assert 0 < stage.settings.checkpoint_every <= stage.settings.samples or option.endswith(("=smoke", "=golden"))
         assert stage.settings.samples % stage.settings.batch_size == 0
     assert set(config.evaluate.baselines) <= {"jpeg", "webp", "avif"}
 
