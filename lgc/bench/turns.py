@@ -1,0 +1,76 @@
+"""Timing several things in turns, so that whatever else the machine does falls on all of them alike."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and quartiles of repeated measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """At least two values."""
+        low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, low, high)
+
+
+def take_turns(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each subject in each round, after one call of each that does not count."""
+    for call in subjects.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, call in subjects.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratios(seconds: Mapping[str, Sequence[float]], base: str) -> dict[str, Spread]:
+    """How many times longer than ``base`` each took, round by round."""
+    return {
+        name: Spread.of([a / b for a, b in zip(values, seconds[base], strict=True)])
+        for name, values in seconds.items()
+    }
+
+
+@contextmanager
+def time_inside(methods: Mapping[str, Sequence[tuple[type, str]]]) -> Iterator[dict[str, float]]:
+    """Seconds spent inside methods of classes, summed under a name, while the context lasts."""
+    spent: dict[str, float] = defaultdict(float)
+    originals: list[tuple[type, str, Any]] = []
+
+    def timed(name: str, method: Callable) -> Callable:
+        @functools.wraps(method)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            start = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                spent[name] += time.perf_counter() - start
+
+        return wrapper
+
+    try:
+        for name, places in methods.items():
+            for owner, attribute in places:
+                originals.append((owner, attribute, getattr(owner, attribute)))
+                setattr(owner, attribute, timed(name, getattr(owner, attribute)))
+        yield spent
+    finally:
+        for owner, attribute, original in originals:
+            setattr(owner, attribute, original)

@@ -1,0 +1,93 @@
+"""``lgc bench codec``: how fast, beside others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lgc.cli.codec import Model, find_model
+from lgc.errors import LgcError
+
+app = typer.Typer(help="Timing commands; everything compared runs in one process, in turns.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """A group, though it has one command yet."""
+
+
+@app.command()
+def codec(
+    model: Model = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="WIDTHxHEIGHT; may be repeated.", show_default="256x256 512x512 1024x1024 768x512"),
+    ] = None,
+    batch: Annotated[
+        list[int] | None, typer.Option(help="Pictures at once; may be repeated.", show_default="1 16")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 7,
+    threads: Annotated[int | None, typer.Option(help="Torch threads.", min=1, show_default="all cores")] = None,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(help="CompressAI model or classical codec; may be repeated. 'none' for lgc alone."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+) -> None:
+    """Time compress, decompress and analyze beside CompressAI (random weights), WebP and AVIF."""
+    import sys
+
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    import lgc
+    from lgc.bench.codec import CLASSICAL, COMPRESSAI, bench, split
+
+    known = (*COMPRESSAI, *CLASSICAL)
+    peers = [] if peer == ["none"] else list(peer or known)
+    if unknown := set(peers) - set(known):
+        raise LgcError(f"--peer {sorted(unknown)[0]}: unknown; there are {', '.join(known)}, none")
+    sizes = [_size(text) for text in size or ["256x256", "512x512", "1024x1024", "768x512"]]
+    if threads:
+        torch.set_num_threads(threads)
+    loaded = lgc.load(find_model(model), "cpu")
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr)
+
+    rows = bench(loaded, sizes, batch or [1, 16], rounds, peers, progress)
+    table = Table(title=f"{torch.get_num_threads()} threads, {rounds} rounds: median [quartiles]")
+    for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
+        table.add_column(column, justify="left" if column in ("task", "codec") else "right")
+    for row in rows:
+        ms, ratio = row.milliseconds, row.ratio
+        table.add_row(
+            row.task, f"{row.width} x {row.height}", str(row.batch), row.subject,
+            f"{ms.median:.1f} [{ms.low:.1f}, {ms.high:.1f}]",
+            f"{ratio.median:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+        )  # fmt: skip
+    Console(width=110).print(table)
+    parts = {f"{w} x {h}": split(loaded, h, w, rounds) for h, w in sizes}
+    for where, tasks in parts.items():
+        for task, times in tasks.items():
+            whole = sum(times.values())
+            shares = ", ".join(f"{name} {ms:.1f} ms ({100 * ms / whole:.0f} %)" for name, ms in times.items())
+            print(f"{task} {where}: {shares}")
+    if out is not None:
+        result = {"threads": torch.get_num_threads(), "rows": [asdict(row) for row in rows], "parts_ms": parts}
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise LgcError(f"--size {text}: not WIDTHxHEIGHT, e.g. 768x512") from None
+    if not (0 < width <= 8192 and 0 < height <= 8192):
+        raise LgcError(f"--size {text}: sides go from 1 to 8192")
+    return height, width
