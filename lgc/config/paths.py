@@ -17,7 +17,6 @@ TRAIN_STAGES: Final[tuple[TrainStage, ...]] = (
 WEIGHTS: Final = "weights.safetensors"
 MODEL: Final = "model.safetensors"
 METRICS: Final = "metrics.json"
-DETAILS: Final = "details.json"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from lgc.bitstream.container import strip
 from lgc.data.palette import colour_mask
 from lgc.data.shards import Split
 from lgc.evaluation.comparison import nearest
+from lgc.evaluation.names import GALLERY_LIST
 from lgc.evaluation.points import Point, is_measure
 
-MANIFEST: Final = "gallery.json"
 _JUDGES: Final = ("ms_ssim", "ssim", "vif", "psnr")
 """Metrics by which a picture counts as badly coded, the first that was measured; all are better when higher."""
 
@@ -144,7 +144,7 @@ def write_gallery(folder: Path, picks: Sequence[Pick], views: Sequence[View], po
         pictures.append({"row": found.row, "why": found.why, "views": shown})
     size = int(views[0].pictures.shape[1])
     listed = {"size": size, "pictures": pictures}
-    (folder / MANIFEST).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+    (folder / GALLERY_LIST).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 def _values(point: Point | None, row: int) -> Mapping[str, float]:

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lgc import images
-from lgc.atomic import replacing_folder
 from lgc.baselines.base import Codec, Unavailable
 from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import load_model
 from lgc.build import load_reference, make_codec
 from lgc.config.load import load, read_raw
-from lgc.config.paths import DETAILS, METRICS, Paths, TrainStage
-from lgc.config.schema import Config, EvaluateConfig
+from lgc.config.paths import METRICS, Paths, TrainStage
+from lgc.config.schema import Config
 from lgc.data.shards import Split
-from lgc.evaluation.comparison import against_baselines, floors
-from lgc.evaluation.cost import model_cost
-from lgc.evaluation.deltas import delta_rows
 from lgc.evaluation.evaluate import Layered, Plan, count_tasks, evaluate
-from lgc.evaluation.figures import labelled_sheet, rate_quality
-from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench, Tick
 from lgc.evaluation.points import Point
-from lgc.evaluation.summary import curve_rows, details, set_distances, summarise
-from lgc.evaluation.timing import time_paths
+from lgc.evaluation.results import make_results, write_results
 from lgc.launch import storage
 from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
-from lgc.metrics.base import BPP
 from lgc.metrics.choose import Metrics, make_metrics
-from lgc.metrics.tasks import INFOS as TASKS
 from lgc.progress import make_bar
 from lgc.training.state import load_modules
 
@@ -62,12 +50,20 @@ def run_evaluate() -> None:
     plan, metrics = make_plan(config, paths)
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache")
-        results = _results(config, paths, plan, metrics, points)
+        address = run.address
+        facts = {
+            "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
+            "environment": environment_facts(),
+            "mlflow": None if address is None else {"uri": address.uri, "run_id": address.run_id},
+            "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
+        }
+        results = make_results(
+            plan, metrics, points, OURS, paths.model(next(iter(OURS.values()))), config.evaluate.bootstrap,
+            trained_on(config), facts,
+        )  # fmt: skip
         for what, reason in results.summary["absent"].items():
             print(f"evaluate: {what} is absent: {reason}")
-        address = run.address
-        results.details["run"]["mlflow"] = None if address is None else {"uri": address.uri, "run_id": address.run_id}
-        _write(out, config.evaluate, plan, points, results)
+        write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
         run.metrics(dict(_headline(results.summary)), step=0)
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows)
@@ -110,50 +106,6 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
     return Plan(bench, layered, baselines, identity, absent), metrics
 
 
-@dataclass(frozen=True)
-class _Results:
-    summary: dict[str, Any]
-    """``metrics.json``."""
-    details: dict[str, Any]
-    """``details.json``."""
-    rows: list[dict[str, Any]]
-    """``curves.csv``."""
-
-
-def _results(config: Config, paths: Paths, plan: Plan, metrics: Metrics, points: Sequence[Point]) -> _Results:
-    rounds = config.evaluate.bootstrap
-    main, *_ = OURS
-    names = [codec.name for codec, _ in plan.baselines]
-    distances, undefined = set_distances(points, metrics.sets)
-    rows = curve_rows(points, distances)
-    summary = summarise(points, rounds, list(OURS), distances)
-    summary["floors"] = floors(points, {codec.name: codec.lowest for codec, _ in plan.baselines})
-    codec, reference = plan.layered[main].codec, plan.bench.reference
-    pictures = plan.bench.split.images(torch.arange(min(16, len(plan.bench)))).numpy()
-    summary["timing_ms_batch_1"] = time_paths(codec, reference, pictures)
-    summary["cost"] = model_cost(paths.model(OURS[main]), codec, reference, pictures[0])
-    summary["absent"] = {**plan.absent, **undefined}
-    infos = [BPP, *metrics.infos.values(), *TASKS]
-    better = {info.name: info.better for info in metrics.infos.values()}
-    better |= {f"analysis.{info.name}": info.better for info in TASKS}
-    marks = trained_on(config)
-    found = details(points, rounds)
-    found |= {
-        "metrics": {info.name: {**info.as_dict(), "trained_on": marks.get(info.name)} for info in infos},
-        "deltas": delta_rows(rows, main, names, better),
-        "paired": against_baselines(points, main, names, rounds),
-        "ours": dict(OURS),
-        "run": {
-            "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
-            "data": {k: v for k, v in asdict(plan.bench.split.manifest).items() if k not in ("classes", "attributes")}
-            | {"hash": plan.bench.split.manifest.hash, "split": plan.bench.split.name, "measured": len(plan.bench)},
-            "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
-            "environment": environment_facts(),
-        },
-    }
-    return _Results(summary, found, rows)
-
-
 def trained_on(config: Config) -> dict[str, str]:
     """Metrics that were also training losses of the codec, and how; no headline may rest on one alone."""
     weights = (config.train_codec.weights, config.finetune_joint.codec.weights)
@@ -193,52 +145,6 @@ def _measure(plan: Plan, cache: Path) -> list[Point]:
             return tick
 
         return evaluate(plan, cache, progress)
-
-
-def _write(out: Path, config: EvaluateConfig, plan: Plan, points: Sequence[Point], results: _Results) -> None:
-    """All files of the stage, made beside the old ones and then put in their place."""
-    with replacing_folder(out) as fresh:
-        for name, content in ((METRICS, results.summary), (DETAILS, results.details)):
-            (fresh / name).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        _write_csv(fresh / "curves.csv", results.rows)
-        lowest = [name for name, floor in results.summary["floors"].items() if floor["is_floor"]]
-        rate_quality(results.rows, fresh / "rate_quality.png", lowest)
-        _write_pictures(fresh, config, plan, points)
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _write_pictures(out: Path, config: EvaluateConfig, plan: Plan, points: Sequence[Point]) -> None:
-    """The gallery, the sheet of its first pictures, and real ``.lgc`` files of those."""
-    main, *_ = OURS
-    split = plan.bench.split
-    best = next(point for point in points if point.key == main)
-    picks = pick(split, len(plan.bench), config.sheet_images, config.worst_images, best)
-    rows = [found.row for found in picks]
-    views, files = make_views(rows, split, plan.layered[main].codec, main, plan.baselines, points)
-    write_gallery(out / "gallery", picks, views, points)
-    shown = sum(found.why == "sample" for found in picks)
-    examples = out / "examples"
-    examples.mkdir()
-    for number, data in enumerate(files[:shown]):
-        (examples / f"{number}.lgc").write_bytes(data)
-    columns = {}
-    for view in views:
-        if view.kind == "original":
-            rate = "24 bpp"
-        elif view.sizes is not None:
-            rate = f"{8 * np.mean(view.sizes[:shown]) / plan.bench.pixels:.3f} bpp"
-        else:
-            rate = ""
-        title = f"{view.name}\n{rate}" if rate else view.name.replace(" ", "\n", 1)
-        columns[title] = view.pictures[:shown]
-    labelled_sheet(columns, out / "sheet.png", scale=max(1, 128 // split.manifest.image_size))
 
 
 def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:
