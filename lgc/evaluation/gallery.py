@@ -63,8 +63,8 @@ def pick(split: Split, count: int, samples: int, worst: int, main: Point) -> lis
     if judge is not None:
         picks += [Pick(int(row), f"lowest {judge}") for row in np.argsort(main.values[judge])[:worst]]
     scores = main.tasks.get("both")
-    if scores is not None and scores.confusion:
-        rows = annotated.nonzero()[:, 0].numpy()
+    rows = annotated.nonzero()[:, 0].numpy()
+    if scores is not None and len(scores.confusion) == len(rows):  # else an annotation is empty, and rows unknown
         right = [np.trace(c) / c.sum() for c in scores.confusion]
         picks += [Pick(int(rows[place]), "most wrong pixels in the mask") for place in np.argsort(right)[:worst]]
     first_of: dict[int, Pick] = {}

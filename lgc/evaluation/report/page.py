@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
@@ -18,6 +19,7 @@ from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdi
 
 PICTURE_BYTES: Final = 10_000_000
 """Most bytes of pictures on the page, which stays below 15 MB with base64 and the rest."""
+_INTERVAL: Final = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
 _NO_ARROWS: Final = {ord("↑"): None, ord("↓"): None}
 _SOURCES: Final = {
     "analysis": "what a machine gets from the file",
@@ -156,10 +158,11 @@ def _table(table: Table) -> str:
 
 def _cell(text: str) -> str:
     """The interval, if any, small and below the value."""
-    value, bracket, rest = text.partition(" [")
-    if bracket and rest.endswith("]") and rest.replace(",", "").replace(".", "").replace("-", "")[:1].isdigit():
-        return f"{escape(value)}<small>{escape(rest[:-1]).replace(', ', ' to ')}</small>"
-    return escape(text)
+    found = _INTERVAL.fullmatch(text)
+    if found is None:
+        return escape(text)
+    value, low, high = found.groups()
+    return f"{value}<small>{low} to {high}</small>"
 
 
 def _axes(results: Results) -> list[dict[str, Any]]:
