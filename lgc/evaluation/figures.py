@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 _AXES: Final = (
     ("psnr", "PSNR (dB), higher is better"),
@@ -29,10 +29,13 @@ _AXES: Final = (
 _COLUMNS: Final = 3
 
 
-def rate_quality(rows: Sequence[Mapping[str, Any]], path: Path, floors: Sequence[str] = ()) -> None:
+def rate_quality(
+    rows: Sequence[Mapping[str, Any]], path: Path, floors: Sequence[str] = (), trained_on: Collection[str] = ()
+) -> None:
     """One panel a metric that was measured: every codec's points over bits per pixel (log scale).
 
-    ``floors`` names codecs whose leftmost point is the least they can spend; a bar marks it.
+    ``floors`` names codecs whose leftmost point is the least they can spend; a bar marks it. ``trained_on``
+    names metrics that were also training losses.
     """
     axes = [(key, label) for key, label in _AXES if any(key in r for r in rows if r["codec"] != "original")]
     lines = -(-len(axes) // _COLUMNS)
@@ -54,10 +57,15 @@ def rate_quality(rows: Sequence[Mapping[str, Any]], path: Path, floors: Sequence
         for row in rows:
             if row["codec"] == "original" and key in row:
                 panel.axhline(row[key], color="grey", linestyle=":", label="originals")
-        panel.set(xscale="log", xlabel="bits per pixel (real files)", ylabel=label)
+        panel.set(xscale="log", xlabel="bits per pixel (real files)", ylabel=label + " †" * (key in trained_on))
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         panel.grid(alpha=0.3)
     panels[0][0].legend(fontsize=8)
-    figure.suptitle("a tall bar: the codec's floor, it cannot spend less" if floors else "", fontsize=9, y=0.995)
+    notes = ["tall bar: the codec's floor, it cannot spend less"] if floors else []
+    notes += ["† also a training loss of our codec"] if trained_on else []
+    figure.suptitle("; ".join(notes), fontsize=9, y=0.995)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

@@ -102,7 +102,8 @@ def write_results(
             (fresh / name).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         _write_csv(fresh / CURVES, results.rows)
         lowest = [name for name, floor in results.summary["floors"].items() if floor["is_floor"]]
-        rate_quality(results.rows, fresh / "rate_quality.png", lowest)
+        marked = [name for name, info in results.details["metrics"].items() if info["trained_on"]]
+        rate_quality(results.rows, fresh / "rate_quality.png", lowest, marked)
         _write_pictures(fresh, plan, points, results.main, sheet_images, worst_images)
 
 

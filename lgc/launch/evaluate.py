@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def run_evaluate() -> None:
         write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
         run.metrics(dict(_headline(results.summary)), step=0)
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
-    _print_table(results.rows)
+    _print_table(results.rows, trained_on(config))
 
 
 def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
@@ -161,7 +161,7 @@ def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:
     return shown
 
 
-def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_table(rows: Sequence[Mapping[str, Any]], marked: Collection[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -177,10 +177,10 @@ def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
         "analysis.attribute_balanced_accuracy",
     ]
     columns = [name for name in wanted if any(name in row for row in rows)]
-    table = Table(title="evaluation, means over the split")
+    table = Table(title="evaluation, means over the split; † also a training loss")
     table.add_column("codec")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(f"{name} †" if name in marked else name, justify="right")
     for row in rows:
         values = [f"{row[name]:.3f}" if name in row else "" for name in columns]
         table.add_row(f"{row['codec']} {row['setting']}".strip(), *values)
