@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint ui golden clean
+.PHONY: repro test test-slow lint report ui golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -20,11 +20,14 @@ lint: .venv/.ready
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+report: .venv/.ready  ## write report/index.html from the last evaluation
+	@$(BIN)/lgc report
+
 ui: .venv/.ready  ## browse the runs
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 clean:  ## remove results, keep the environment
-	rm -rf outputs runs mlflow.db* mlartifacts
+	rm -rf outputs report runs mlflow.db* mlartifacts
 
 .venv/.ready: pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'

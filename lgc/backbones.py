@@ -10,9 +10,10 @@ import importlib
 import os
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -72,21 +73,65 @@ def load_lpips(net: str) -> nn.Module | Absent:
             import lpips
     except ImportError:
         return Absent(f"LPIPS-{net}", "the lpips package is not installed (pip install 'lgc[train]')")
+    model = _with_weights(f"LPIPS-{net}", (_LPIPS_FILES[net],), lambda: lpips.LPIPS(net=net, verbose=False))
+    return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
+
+
+def load_dists() -> nn.Module | Absent:
+    """The DISTS distance of piq (VGG-16), one value a picture, frozen; weights as for :func:`load_lpips`.
+
+    Source: Ding et al., TPAMI 2020, arXiv 2004.07728.
+    """
+    piq = import_piq()
+    if isinstance(piq, Absent):
+        return Absent("DISTS", piq.reason)
+    model = _with_weights("DISTS", ("dists_weights.pt", _LPIPS_FILES["vgg"]), lambda: piq.DISTS(reduction="none"))
+    return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
+
+
+def load_inception() -> nn.Module | Absent:
+    """The Inception network of the original FID, frozen: (B, 3, H, W) in [0, 1] -> [(B, 2048, 1, 1)].
+
+    The weights are the TensorFlow ones ported by pytorch-fid, through piq. Source: Heusel et al., NIPS 2017.
+    """
+    piq = import_piq()
+    if isinstance(piq, Absent):
+        return Absent("Inception (FID, KID)", piq.reason)
+    from piq.feature_extractors import InceptionV3
+
+    model = _with_weights("Inception (FID, KID)", ("pt_inception-2015-12-05-6726825d.pth",), InceptionV3)
+    return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
+
+
+def import_piq() -> Any:
+    """The piq package, or :class:`Absent`. It imports torchvision, hence this door."""
+    try:
+        allow_torchvision()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module("piq")
+    except ImportError:
+        return Absent("piq", "the piq package is not installed (pip install 'lgc[eval]')")
+
+
+def _with_weights(name: str, files: Sequence[str], make: Callable[[], nn.Module]) -> nn.Module | Absent:
+    """What ``make`` builds with torch.hub looking into :func:`checkpoint_folder`, or why that failed."""
     folder = checkpoint_folder()
     earlier = torch.hub.get_dir()
     try:
         torch.hub.set_dir(str(folder.parent))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = lpips.LPIPS(net=net, verbose=False)
+            return make()
     except Exception as error:  # no network, no permission, or whatever unpickling a damaged file raises
-        file = folder / _LPIPS_FILES[net]
-        found = f"{file} is damaged ({type(error).__name__})" if file.exists() else f"no {file.name} in {folder}"
+        missing = [file for file in files if not (folder / file).exists()]
+        damaged = f"{folder / files[0]} is damaged ({type(error).__name__})"
+        found = f"no {' and no '.join(missing)} in {folder}" if missing else damaged
         return Absent(
-            f"LPIPS-{net}",
+            name,
             f"{found} and no download possible; "
-            "put torchvision's file there or set LGC_WEIGHTS to a folder that has hub/checkpoints/",
+            f"put the file{'s' if len(files) > 1 else ''} there "
+            "or set LGC_WEIGHTS to a folder that has hub/checkpoints/",
         )
     finally:
         torch.hub.set_dir(earlier)
-    return model.eval().requires_grad_(False)

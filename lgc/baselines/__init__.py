@@ -2,5 +2,5 @@
 
 from typing import Final
 
-NAMES: Final = ("jpeg", "webp", "avif")
-"""What :func:`lgc.baselines.pillow.make_codec` knows."""
+NAMES: Final = ("jpeg", "jpeg2000", "webp", "avif", "heic", "jpegxl", "bpg", "vvc")
+"""What :func:`lgc.baselines.make.make_codec` knows."""

@@ -17,6 +17,11 @@ class Codec(Protocol):
         """In tables."""
         ...
 
+    @property
+    def lowest(self) -> int:
+        """The quality with the fewest bytes: what it spends there is the codec's floor."""
+        ...
+
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
         """uint8 RGB (H, W, 3) -> file; a higher ``quality`` spends more bytes."""
         ...

@@ -11,7 +11,7 @@ import torch
 
 from lgc import images
 from lgc.baselines.base import Unavailable
-from lgc.baselines.pillow import make_codec
+from lgc.baselines.make import make_codec
 from lgc.bench.turns import Spread, ratios, take_turns, time_inside
 from lgc.bitstream.codec import LayeredCodec
 from lgc.data.synthetic import draw_face

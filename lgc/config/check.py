@@ -8,6 +8,7 @@ from lgc.baselines import NAMES as BASELINES
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
 from lgc.images import MAX_SIDE
+from lgc.metrics import NAMES as METRICS
 from lgc.models.analysis import HEADS
 from lgc.models.transforms import STRIDE
 from lgc.training.trainer import Settings
@@ -41,6 +42,10 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for name, qualities in config.evaluate.baselines.items():
         yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"
         yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"
+    unknown = [name for name in config.evaluate.metrics if name not in METRICS]
+    yield "evaluate.metrics", not unknown, unknown, f"made of {', '.join(METRICS)}"
+    yield "evaluate.sheet_images", config.evaluate.sheet_images > 0, config.evaluate.sheet_images, "at least 1"
+    yield "evaluate.worst_images", config.evaluate.worst_images >= 0, config.evaluate.worst_images, "at least 0"
     yield "evaluate.bootstrap", config.evaluate.bootstrap > 0, config.evaluate.bootstrap, "above 0"
     for key, uri in (("runtime.storage", config.runtime.storage), ("tracking.artifacts", config.tracking.artifacts)):
         yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"

@@ -170,10 +170,15 @@ class EvaluateConfig:
     limit: int | None
     baselines: dict[str, list[int]]
     """Codec name -> quality settings."""
+    metrics: list[str]
+    """Of decoded pictures; names in :data:`lgc.metrics.NAMES`."""
     lpips_net: Literal["squeeze", "alex", "vgg"]
     bootstrap: int
     """Resamplings behind each interval."""
     sheet_images: int
+    """On the sheet, and at the start of the gallery."""
+    worst_images: int
+    """Of our codec's worst pictures in the gallery, by each of two measures."""
 
 
 @dataclass(frozen=True)

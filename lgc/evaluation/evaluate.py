@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 
@@ -22,6 +22,8 @@ from lgc.evaluation.measure import (
 )
 from lgc.evaluation.points import Point
 
+_FORMAT: Final = 2
+"""Of cached points; counted up when they hold something new."""
 Estimate = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 
 
@@ -109,6 +111,7 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         **part,
         "split": bench.split.name,
         "count": len(bench),
-        "metrics": sorted(bench.metrics),
+        "metrics": sorted([*bench.metrics, *bench.extractors]),
+        "format": _FORMAT,
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,37 +12,60 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 matplotlib.use("Agg")
-from matplotlib import pyplot
+from matplotlib import pyplot, ticker
 
 _AXES: Final = (
     ("psnr", "PSNR (dB), higher is better"),
+    ("ssim", "SSIM, higher is better"),
+    ("ms_ssim_db", "MS-SSIM (dB), higher is better"),
+    ("vif", "VIF, higher is better"),
     ("lpips_squeeze", "LPIPS-squeeze, lower is better"),
     ("lpips_alex", "LPIPS-alex, lower is better"),
     ("lpips_vgg", "LPIPS-vgg, lower is better"),
-    ("rgb.miou", "mIoU of the RGB reference on decoded pictures"),
-    ("rgb.attribute_accuracy", "attribute accuracy of the RGB reference"),
+    ("dists", "DISTS, lower is better"),
+    ("analysis.miou", "mIoU: our layers; others by the RGB reference"),
+    ("analysis.attribute_balanced_accuracy", "balanced attribute accuracy, likewise"),
 )
+_COLUMNS: Final = 3
 
 
-def rate_quality(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """One panel a metric that was measured: every codec's points over bits per pixel (log scale)."""
+def rate_quality(
+    rows: Sequence[Mapping[str, Any]], path: Path, floors: Sequence[str] = (), trained_on: Collection[str] = ()
+) -> None:
+    """One panel a metric that was measured: every codec's points over bits per pixel (log scale).
+
+    ``floors`` names codecs whose leftmost point is the least they can spend; a bar marks it. ``trained_on``
+    names metrics that were also training losses.
+    """
     axes = [(key, label) for key, label in _AXES if any(key in r for r in rows if r["codec"] != "original")]
-    figure, panels = pyplot.subplots(1, len(axes), figsize=(5.2 * len(axes), 4.4), squeeze=False)
+    lines = -(-len(axes) // _COLUMNS)
+    columns = min(len(axes), _COLUMNS)
+    figure, panels = pyplot.subplots(lines, columns, figsize=(5.2 * columns, 4.2 * lines), squeeze=False)
     codecs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["codec"] != "original":
             codecs[row["codec"]].append(row)
-    for panel, (key, label) in zip(panels[0], axes, strict=True):
+    for panel in panels.flat[len(axes) :]:
+        panel.set_axis_off()
+    for panel, (key, label) in zip(panels.flat, axes, strict=False):
         for codec, points in codecs.items():
             known = sorted((r["bpp"], r[key]) for r in points if key in r)
             if known:
-                panel.plot(*zip(*known, strict=True), marker="o", label=codec)
+                (line,) = panel.plot(*zip(*known, strict=True), marker="o", label=codec)
+                if codec in floors:
+                    panel.plot(*known[0], marker="|", markersize=22, color=line.get_color())
         for row in rows:
             if row["codec"] == "original" and key in row:
                 panel.axhline(row[key], color="grey", linestyle=":", label="originals")
-        panel.set(xscale="log", xlabel="bits per pixel (real files)", ylabel=label)
+        panel.set(xscale="log", xlabel="bits per pixel (real files)", ylabel=label + " †" * (key in trained_on))
+        panel.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         panel.grid(alpha=0.3)
     panels[0][0].legend(fontsize=8)
+    notes = ["tall bar: the codec's floor, it cannot spend less"] if floors else []
+    notes += ["† also a training loss of our codec"] if trained_on else []
+    figure.suptitle("; ".join(notes), fontsize=9, y=0.995)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

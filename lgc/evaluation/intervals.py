@@ -7,15 +7,15 @@ Bootstrap", 1993, chapters 13 and 16.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from lgc.metrics.tasks import TaskScores
+from lgc.metrics.tasks import PARTS, TaskScores
 
 _LEVELS = (2.5, 97.5)
-_PARTS = ("confusion", "attribute_hits", "pose_errors")
 
 
 @dataclass(frozen=True)
@@ -36,25 +36,38 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
 
+def plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
+    """For ``metrics.json``."""
+    return {name: estimate.as_dict() for name, estimate in estimates.items()}
+
+
 def mean_interval(values: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
     """Of the mean of (N,) values."""
-    means = values[_draws(len(values), rounds, seed)].mean(axis=1)
+    means = _counts(len(values), rounds, seed) @ values / len(values)
     return _estimate(float(values.mean()), means)
 
 
 def task_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
     """Of every task metric."""
-    return _task_estimates(lambda chosen: scores.values(chosen), scores, rounds, seed)
+    drawn = _task_rounds(scores, rounds, seed)
+    return _estimates(scores.values(), scores.sampled(drawn))
+
+
+def detail_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, dict[str, Estimate]]:
+    """Of every class, attribute and angle."""
+    drawn = _task_rounds(scores, rounds, seed)
+    samples = scores.sampled_details(drawn)
+    return {group: _estimates(values, samples[group]) for group, values in scores.details().items()}
 
 
 def task_differences(a: TaskScores, b: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
     """Of ``a - b`` for every task metric, on the same pictures."""
-    return _task_pairs(a, b, lambda x, y: x - y, rounds, seed)
+    return _task_pairs(a, b, np.subtract, rounds, seed)
 
 
 def task_ratios(a: TaskScores, b: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
-    """Of ``a / b`` for every task metric, on the same pictures."""
-    return _task_pairs(a, b, lambda x, y: x / y if y else float("nan"), rounds, seed)
+    """Of ``a / b`` for every task metric, on the same pictures; left out where ``b`` is 0."""
+    return _task_pairs(a, b, _divide, rounds, seed)
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
@@ -63,41 +76,47 @@ def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) ->
 
 
 def _task_pairs(
-    a: TaskScores, b: TaskScores, combine: Callable[[float, float], float], rounds: int, seed: int
+    a: TaskScores, b: TaskScores, combine: Callable[[np.ndarray, np.ndarray], np.ndarray], rounds: int, seed: int
 ) -> dict[str, Estimate]:
-    for part in _PARTS:
+    for part in PARTS:
         sizes = {len(getattr(scores, part)) for scores in (a, b)} - {0}
         if len(sizes) > 1:
             raise ValueError(f"{part} of {max(sizes)} and {min(sizes)} pictures cannot be paired")
+    drawn = _task_rounds(a, rounds, seed) | _task_rounds(b, rounds, seed)
+    points = a.values(), b.values()
+    samples = a.sampled(drawn), b.sampled(drawn)
+    shared = [name for name in points[0] if name in points[1]]
+    values = {name: float(combine(*(np.array([p[name]]) for p in points))[0]) for name in shared}
+    return _estimates(values, {name: combine(*(s[name] for s in samples)) for name in shared})
 
-    def both(chosen: dict[str, np.ndarray] | None) -> dict[str, float]:
-        left, right = a.values(chosen), b.values(chosen)
-        return {name: combine(left[name], right[name]) for name in left if name in right}
 
-    return _task_estimates(both, a, rounds, seed)
+def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.full_like(a, np.nan), where=b != 0)
 
 
-def _task_estimates(
-    evaluate: Callable[[dict[str, np.ndarray] | None], dict[str, float]],
-    scores: TaskScores,
-    rounds: int,
-    seed: int,
-) -> dict[str, Estimate]:
-    point = evaluate(None)
-    sizes = {part: len(getattr(scores, part)) for part in _PARTS if getattr(scores, part)}
-    draws = {part: _draws(size, rounds, seed) for part, size in sizes.items()}
-    samples: dict[str, list[float]] = {name: [] for name in point}
-    for number in range(rounds):
-        values = evaluate({part: drawn[number] for part, drawn in draws.items()})
-        for name in point:
-            samples[name].append(values.get(name, float("nan")))
-    return {name: _estimate(value, np.array(samples[name])) for name, value in point.items()}
+def _task_rounds(scores: TaskScores, rounds: int, seed: int) -> dict[str, np.ndarray]:
+    return {part: _counts(len(getattr(scores, part)), rounds, seed) for part in PARTS if getattr(scores, part)}
+
+
+@lru_cache(maxsize=8)
+def _counts(size: int, rounds: int, seed: int) -> np.ndarray:
+    """How often each picture is drawn in each round: float64 (rounds, size)."""
+    drawn = _draws(size, rounds, seed) + size * np.arange(rounds)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=rounds * size).reshape(rounds, size).astype(np.float64)
+    counts.flags.writeable = False  # the cache hands out the same array again
+    return counts
 
 
 def _draws(size: int, rounds: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, size]).integers(0, size, (rounds, size))
 
 
+def _estimates(values: Mapping[str, float], samples: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
+    return {name: _estimate(value, samples[name]) for name, value in values.items() if not np.isnan(value)}
+
+
 def _estimate(value: float, samples: np.ndarray) -> Estimate:
-    low, high = np.nanpercentile(samples, _LEVELS)
+    """Rounds that leave the value undefined do not count."""
+    defined = samples[~np.isnan(samples)]
+    low, high = np.percentile(defined, _LEVELS) if len(defined) else (value, value)
     return Estimate(value, float(low), float(high))

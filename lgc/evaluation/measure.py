@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -16,18 +17,14 @@ from lgc.bitstream.container import strip
 from lgc.data.loader import Batch, in_order
 from lgc.data.shards import Split
 from lgc.evaluation.points import Point
-from lgc.metrics.image import LPIPS, psnr
+from lgc.metrics.base import PictureMetric
+from lgc.metrics.distribution import Extractor
 from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions, RGBAnalyzer
 
 BATCH: Final = 16
 Tick = Callable[[int], None]
-
-
-class PictureMetric(Protocol):
-    """One value a picture from decoded and original pictures."""
-
-    def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,8 @@ class Bench:
     metrics: Mapping[str, PictureMetric]
     reference: RGBAnalyzer | None
     device: torch.device
+    extractors: Mapping[str, Extractor] = field(default_factory=dict)
+    """Features of pictures, for distances between sets of pictures."""
 
     def batches(self) -> Iterator[Batch]:
         """All pictures once, in order."""
@@ -53,17 +52,13 @@ class Bench:
         return self.split.manifest.image_size**2
 
 
-def picture_metrics(lpips: LPIPS | None) -> dict[str, PictureMetric]:
-    """PSNR, and LPIPS where its weights are at hand."""
-    return {"psnr": psnr} | ({lpips.info.name: lpips} if lpips else {})
-
-
 def measure_originals(bench: Bench, tick: Tick) -> Point:
     """The RGB reference on original pictures; the rate is that of their source files."""
     point = Point("original", "", bench.pixels)
     collect = _Collector(bench, point)
     for batch in bench.batches():
         collect.reference(batch.x, batch)
+        collect.features(batch.x.to(bench.device))
         tick(len(batch))
     point.values["bytes"] = bench.split.column("source_bytes")[: len(bench)].double().numpy()
     return collect.done()
@@ -74,8 +69,9 @@ def measure_baseline(codec: Codec, quality: int, bench: Bench, tick: Tick) -> Po
     point = Point(codec.name, str(quality), bench.pixels, about=codec.describe(quality))
     collect = _Collector(bench, point)
     for batch in bench.batches():
-        files = [codec.encode(pixels, quality) for pixels in images.to_uint8(batch.x).numpy()]
-        decoded = np.stack([codec.decode(data) for data in files])
+        pictures = images.to_uint8(batch.x).numpy()
+        files = [collect.timed("encode", lambda p=p: codec.encode(p, quality)) for p in pictures]  # type: ignore[misc]
+        decoded = np.stack([collect.timed("decode", lambda f=f: codec.decode(f)) for f in files])  # type: ignore[misc]
         collect.value("bytes", [len(data) for data in files])
         collect.pictures(decoded, batch)
         tick(len(batch))
@@ -118,9 +114,17 @@ class _Collector:
     def __init__(self, bench: Bench, point: Point) -> None:
         self._bench, self._point = bench, point
         self._values: dict[str, list[float]] = {}
+        self._features: dict[str, list[np.ndarray]] = {}
 
     def value(self, name: str, values: Sequence[float]) -> None:
         self._values.setdefault(name, []).extend(float(v) for v in values)
+
+    def timed(self, name: str, work: Callable[[], T]) -> T:
+        """Do ``work`` for one picture and keep its milliseconds as ``time_<name>_ms``."""
+        start = time.perf_counter()
+        result = work()
+        self.value(f"time_{name}_ms", [1000 * (time.perf_counter() - start)])
+        return result
 
     def account(self, encoded: Sequence[Encoded]) -> None:
         self.value("header_bytes", [e.header_bytes for e in encoded])
@@ -136,7 +140,13 @@ class _Collector:
         x = batch.x.to(self._bench.device)
         for name, metric in self._bench.metrics.items():
             self.value(name, metric(x_hat, x).cpu().tolist())
+        self.features(x_hat)
         self.reference(x_hat, batch)
+
+    def features(self, x: torch.Tensor) -> None:
+        """Of pictures (B, 3, H, W), by every extractor."""
+        for name, extractor in self._bench.extractors.items():
+            self._features.setdefault(name, []).append(extractor(x).float().cpu().numpy())
 
     @torch.no_grad()
     def reference(self, x: torch.Tensor, batch: Batch) -> None:
@@ -152,6 +162,7 @@ class _Collector:
 
     def done(self) -> Point:
         self._point.values |= {name: np.array(values) for name, values in self._values.items()}
+        self._point.features |= {name: np.concatenate(parts) for name, parts in self._features.items()}
         return self._point
 
     def _add(self, name: str, predictions: Predictions, batch: Batch) -> None:

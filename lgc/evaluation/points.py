@@ -9,13 +9,19 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from lgc.atomic import replacing_file
-from lgc.metrics.tasks import TaskScores
+from lgc.metrics.tasks import PARTS, TaskScores
 
-_FIELDS = ("confusion", "attribute_hits", "pose_errors")
+_ACCOUNTS: Final = ("header_", "bytes", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
+
+
+def is_measure(name: str) -> bool:
+    """Whether a value of :class:`Point` is a metric, rather than an account of bytes or time."""
+    return not name.startswith(_ACCOUNTS)
 
 
 @dataclass
@@ -30,6 +36,8 @@ class Point:
     """float64 (N,) a metric: ``bytes``, ``psnr``, ``lpips_squeeze``, ..."""
     tasks: dict[str, TaskScores] = field(default_factory=dict)
     """By what was analysed: ``semantic`` and ``both`` (layers, from bytes), ``rgb`` (decoded pictures)."""
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+    """float32 (N, D) of the decoded pictures, by extractor."""
     about: Mapping[str, str] = field(default_factory=dict)
     """Encoder library, version, options."""
 
@@ -46,8 +54,9 @@ class Point:
     def save(self, path: Path) -> None:
         """Write to ``path``, whole or not at all."""
         arrays = {f"values/{name}": value for name, value in self.values.items()}
+        arrays |= {f"features/{name}": value for name, value in self.features.items()}
         for name, scores in self.tasks.items():
-            for part in _FIELDS:
+            for part in PARTS:
                 if stacked := getattr(scores, part):
                     arrays[f"tasks/{name}/{part}"] = np.stack(stacked)
         head = {
@@ -74,6 +83,8 @@ class Point:
                     kind, *rest = name.split("/")
                     if kind == "values":
                         point.values[rest[0]] = stored[name]
+                    elif kind == "features":
+                        point.features[rest[0]] = stored[name]
                     elif kind == "tasks":
                         getattr(point.tasks[rest[0]], rest[1]).extend(stored[name])
             return point

@@ -7,26 +7,37 @@ from typing import Any, Final
 
 import numpy as np
 
-from lgc.evaluation.intervals import (
-    Estimate,
-    mean_difference,
-    mean_interval,
-    task_differences,
-    task_intervals,
-    task_ratios,
-)
-from lgc.evaluation.points import Point
+from lgc.backbones import Absent
+from lgc.evaluation.comparison import difference, information
+from lgc.evaluation.intervals import detail_intervals, mean_interval, plain, task_intervals, task_ratios
+from lgc.evaluation.points import Point, is_measure
+from lgc.metrics.distribution import SetMetric
 
 RAW_BITS: Final = 24
 """Bits per pixel of uncompressed RGB."""
-_INTERNAL: Final = ("header_", "bytes", "ideal_bits_", "termination_bits_", "estimated_bits_")
 
 
-def summarise(points: Sequence[Point], rounds: int, ours: Sequence[str]) -> dict[str, Any]:
-    """Everything that tables and plots show. ``ours`` names our codecs, the main one first."""
+def summarise(
+    points: Sequence[Point],
+    rounds: int,
+    ours: Sequence[str],
+    distances: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Everything that tables and plots show of single codecs, and ours against each other.
+
+    Args:
+        points: of every codec.
+        rounds: of the bootstrap.
+        ours: names of our codecs, the main one first.
+        distances: of :func:`set_distances`.
+    """
     by_key = {point.key: point for point in points}
     summary: dict[str, Any] = {
-        "codecs": {point.key: codec_values(point, rounds) for point in points},
+        "codecs": {
+            point.key: codec_values(point, rounds)
+            | {name: {"value": value} for name, value in (distances or {}).get(point.key, {}).items()}
+            for point in points
+        },
         "accounts": {name: account(by_key[name]) for name in ours},
     }
     original, main = by_key["original"], ours[0]
@@ -34,7 +45,7 @@ def summarise(points: Sequence[Point], rounds: int, ours: Sequence[str]) -> dict
     if "rgb" in original.tasks:
         reference = original.tasks["rgb"]
         summary["against_reference"] = {
-            f"{name} {layers}": _plain(task_ratios(point.tasks[layers], reference, rounds))
+            f"{name} {layers}": plain(task_ratios(point.tasks[layers], reference, rounds))
             for name in ours
             for point, layers in ((by_key[f"{name} base"], "semantic"), (by_key[name], "both"))
             if layers in point.tasks
@@ -44,6 +55,41 @@ def summarise(points: Sequence[Point], rounds: int, ours: Sequence[str]) -> dict
     return summary
 
 
+def details(points: Sequence[Point], rounds: int) -> dict[str, Any]:
+    """What is too much for ``metrics.json``: every class, attribute and angle; encoders and their times."""
+    return {
+        "classes": {
+            point.key: {
+                source: {group: plain(values) for group, values in detail_intervals(scores, rounds).items()}
+                for source, scores in point.tasks.items()
+            }
+            for point in points
+        },
+        "encoders": {point.key: dict(point.about) for point in points if point.about},
+        "baseline_ms": {point.key: times for point in points if (times := median_ms(point))},
+        "information": information(points, rounds),
+    }
+
+
+def set_distances(
+    points: Sequence[Point], metrics: Mapping[str, SetMetric]
+) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Distances between each codec's decoded pictures and the originals, by point; and why some are absent."""
+    (original,) = (point for point in points if point.codec == "original")
+    found: dict[str, dict[str, float]] = {point.key: {} for point in points}
+    absent: dict[str, str] = {}
+    for name, metric in metrics.items():
+        for point in points:
+            if point is original or metric.features not in point.features:
+                continue
+            value = metric(point.features[metric.features], original.features[metric.features])
+            if isinstance(value, Absent):
+                absent[value.name] = value.reason
+                break
+            found[point.key][name] = value
+    return found, absent
+
+
 def codec_values(point: Point, rounds: int) -> dict[str, Any]:
     """Rate, picture metrics and task metrics of one point, each with its interval."""
     values: dict[str, Any] = {
@@ -51,11 +97,20 @@ def codec_values(point: Point, rounds: int) -> dict[str, Any]:
         "images": len(point.values["bytes"]),
     }
     for name, per_picture in point.values.items():
-        if not name.startswith(_INTERNAL):
+        if is_measure(name):
             values[name] = mean_interval(per_picture, rounds).as_dict()
     for source, scores in point.tasks.items():
-        values[f"tasks_{source}"] = _plain(task_intervals(scores, rounds))
+        values[f"tasks_{source}"] = plain(task_intervals(scores, rounds))
     return values
+
+
+def median_ms(point: Point) -> dict[str, float]:
+    """Milliseconds a picture to encode and to decode, one picture at a time."""
+    return {
+        name.removeprefix("time_").removesuffix("_ms"): float(np.median(values))
+        for name, values in point.values.items()
+        if name.startswith("time_")
+    }
 
 
 def account(point: Point) -> dict[str, float]:
@@ -94,38 +149,31 @@ def bit_saving(full: Point, base: Point, original: Point) -> dict[str, float]:
 
 def differences(by_key: Mapping[str, Point], a: str, b: str, rounds: int) -> dict[str, Any]:
     """Paired ``a - b`` for rate, pictures and tasks, whole and base-only."""
-    result: dict[str, Any] = {}
-    for suffix in ("", " base"):
-        left, right = by_key[a + suffix], by_key[b + suffix]
-        entry: dict[str, Any] = {
-            "relative_rate_percent": 100 * (left.bpp / right.bpp - 1),
-            "bpp": mean_difference(
-                8 * left.values["bytes"] / left.pixels, 8 * right.values["bytes"] / right.pixels, rounds
-            ).as_dict(),
-        }
-        for name, values in left.values.items():
-            if not name.startswith(_INTERNAL) and name in right.values:
-                entry[name] = mean_difference(values, right.values[name], rounds).as_dict()
-        for source, scores in left.tasks.items():
-            if source in right.tasks:
-                entry[f"tasks_{source}"] = _plain(task_differences(scores, right.tasks[source], rounds))
-        result["base" if suffix else "full"] = entry
-    return result
+    return {
+        "base" if suffix else "full": difference(by_key[a + suffix], by_key[b + suffix], rounds)
+        for suffix in ("", " base")
+    }
 
 
-def curve_rows(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """One flat row a point, for plots: codec, setting, bpp and the mean of every metric."""
+def curve_rows(
+    points: Sequence[Point], distances: Mapping[str, Mapping[str, float]] | None = None
+) -> list[dict[str, Any]]:
+    """One flat row a point, for plots: codec, setting, bpp and the mean of every metric.
+
+    ``analysis.*`` is what a machine gets from the file: our own layers read from bytes where it has them, else the
+    RGB reference on the decoded picture.
+    """
     rows = []
     for point in points:
         row: dict[str, Any] = {"codec": point.codec, "setting": point.setting, "bpp": point.bpp}
         for name, values in point.values.items():
-            if not name.startswith(_INTERNAL):
+            if is_measure(name):
                 row[name] = float(np.mean(values))
+        row |= (distances or {}).get(point.key, {})
         for source, scores in point.tasks.items():
             row |= {f"{source}.{name}": value for name, value in scores.values().items()}
+        best = next((source for source in ("semantic", "both", "rgb") if source in point.tasks), None)
+        if best is not None:
+            row |= {f"analysis.{name}": value for name, value in point.tasks[best].values().items()}
         rows.append(row)
     return rows
-
-
-def _plain(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {name: estimate.as_dict() for name, estimate in estimates.items()}

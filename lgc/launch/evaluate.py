@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lgc import images
-from lgc.atomic import replacing_folder
-from lgc.backbones import Absent
 from lgc.baselines.base import Codec, Unavailable
-from lgc.baselines.pillow import make_codec as make_baseline
+from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
-from lgc.bitstream.container import strip
 from lgc.bitstream.model_file import load_model
 from lgc.build import load_reference, make_codec
-from lgc.config.load import load
+from lgc.config.load import load, read_raw
 from lgc.config.paths import METRICS, Paths, TrainStage
-from lgc.config.schema import Config, EvaluateConfig
-from lgc.data.palette import colour_mask
+from lgc.config.schema import Config
 from lgc.data.shards import Split
 from lgc.evaluation.evaluate import Layered, Plan, count_tasks, evaluate
-from lgc.evaluation.figures import labelled_sheet, rate_quality
-from lgc.evaluation.measure import Bench, Tick, picture_metrics
+from lgc.evaluation.measure import Bench, Tick
 from lgc.evaluation.points import Point
-from lgc.evaluation.summary import curve_rows, summarise
-from lgc.evaluation.timing import time_paths
+from lgc.evaluation.results import make_results, write_results
 from lgc.launch import storage
-from lgc.launch.identity import output_sha256, params_hash
-from lgc.launch.stage import recorded, storage_folder
+from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
+from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
-from lgc.metrics.image import make_lpips
+from lgc.metrics.choose import Metrics, make_metrics
 from lgc.progress import make_bar
 from lgc.training.state import load_modules
 
@@ -55,34 +47,39 @@ def run_evaluate() -> None:
     torch.set_num_threads(threads_for(config.runtime.threads, 1))
     out = paths.stage("evaluate")
     key = params_hash([config.evaluate, *(output_sha256(paths.model(stage)) for stage in OURS.values())])
-    plan = make_plan(config, paths)
+    plan, metrics = make_plan(config, paths)
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
-        for what, reason in plan.absent.items():
-            print(f"evaluate: {what} is absent: {reason}")
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache")
-        summary = summarise(points, config.evaluate.bootstrap, list(OURS))
-        pictures = plan.bench.split.images(torch.arange(min(16, len(plan.bench)))).numpy()
-        summary["timing_ms_batch_1"] = time_paths(plan.layered["joint"].codec, plan.bench.reference, pictures)
-        summary["absent"] = dict(plan.absent)
-        _write(out, config.evaluate, plan, points, summary)
-        run.metrics(dict(_headline(summary)), step=0)
+        address = run.address
+        facts = {
+            "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
+            "environment": environment_facts(),
+            "mlflow": None if address is None else {"uri": address.uri, "run_id": address.run_id},
+            "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
+        }
+        results = make_results(
+            plan, metrics, points, OURS, paths.model(next(iter(OURS.values()))), config.evaluate.bootstrap,
+            trained_on(config), facts,
+        )  # fmt: skip
+        for what, reason in results.summary["absent"].items():
+            print(f"evaluate: {what} is absent: {reason}")
+        write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
+        run.metrics(dict(_headline(results.summary)), step=0)
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
-    _print_table(points)
+    _print_table(results.rows, trained_on(config))
 
 
-def make_plan(config: Config, paths: Paths) -> Plan:
-    """Load models, reference and baselines."""
+def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
+    """Load models, reference and baselines; the metrics say how to read the results."""
     device = pick_device(config.runtime.device)
     split = Split(paths.data, config.evaluate.split)
-    absent: dict[str, str] = {}
-    lpips = make_lpips(config.evaluate.lpips_net)
-    if isinstance(lpips, Absent):
-        absent[lpips.name] = lpips.reason
+    chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
+    reference = load_reference(config, paths, chosen).to(device)
+    metrics = make_metrics(config.evaluate.metrics, split.manifest.image_size, config.evaluate.lpips_net, reference)
+    absent = dict(metrics.absent)
     for kind in ("masks", "attributes", "pose"):
         if not getattr(split.manifest.splits[config.evaluate.split], kind):
             absent[kind] = f"the {config.evaluate.split} split of {split.manifest.name} carries no {kind}"
-    chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
-    reference = load_reference(config, paths, chosen).to(device)
     layered = {
         name: Layered(
             LayeredCodec(load_model(paths.model(stage), device)),
@@ -100,16 +97,25 @@ def make_plan(config: Config, paths: Paths) -> Plan:
     bench = Bench(
         split=split,
         limit=config.evaluate.limit,
-        metrics=picture_metrics(None if isinstance(lpips, Absent) else lpips),
+        metrics=metrics.pictures,
         reference=reference,
         device=device,
+        extractors=metrics.extractors,
     )
-    identity = {
-        "data": split.manifest.hash,
-        "reference": output_sha256(paths.weights("train_reference")),
-        "lpips": None if isinstance(lpips, Absent) else lpips.info.name,
-    }
-    return Plan(bench, layered, baselines, identity, absent)
+    identity = {"data": split.manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
+    return Plan(bench, layered, baselines, identity, absent), metrics
+
+
+def trained_on(config: Config) -> dict[str, str]:
+    """Metrics that were also training losses of the codec, and how; no headline may rest on one alone."""
+    weights = (config.train_codec.weights, config.finetune_joint.codec.weights)
+    nets = {config.train_codec.perceptual.net, config.finetune_joint.codec.perceptual.net}
+    marks = {}
+    if any(w.distortion or w.base_distortion for w in weights):
+        marks["psnr"] = "its mean squared error was a training loss"
+    if any(w.perceptual or w.base_perceptual for w in weights):
+        marks |= {f"lpips_{net}": "was a training loss, with this very network" for net in nets}
+    return marks
 
 
 def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: torch.device) -> Any:
@@ -141,65 +147,6 @@ def _measure(plan: Plan, cache: Path) -> list[Point]:
         return evaluate(plan, cache, progress)
 
 
-def _write(
-    out: Path, config: EvaluateConfig, plan: Plan, points: Sequence[Point], summary: Mapping[str, Any]
-) -> None:
-    """All files of the stage, made beside the old ones and then put in their place."""
-    with replacing_folder(out) as fresh:
-        (fresh / METRICS).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        rows = curve_rows(points)
-        _write_csv(fresh / "curves.csv", rows)
-        rate_quality(rows, fresh / "rate_quality.png")
-        _write_examples(fresh, config, plan)
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _write_examples(out: Path, config: EvaluateConfig, plan: Plan) -> None:
-    """The sheet, and real ``.lgc`` files of its pictures."""
-    split = plan.bench.split
-    rows = torch.argsort(~split.has_mask, stable=True)[: config.sheet_images]
-    pictures = split.images(rows).numpy()
-    codec = plan.layered["joint"].codec
-    files = codec.compress(list(pictures))
-    examples = out / "examples"
-    examples.mkdir()
-    for number, data in enumerate(files):
-        (examples / f"{number}.lgc").write_bytes(data)
-    stripped = [strip(data) for data in files]
-    pixels = plan.bench.pixels
-
-    def title(name: str, sizes: Sequence[int]) -> str:
-        return f"{name}\n{8 * np.mean(sizes) / pixels:.3f} bpp"
-
-    columns = {
-        "original\n24 bpp": pictures,
-        title("lgc", [len(f) for f in files]): np.stack(codec.decompress(files)),
-        title("lgc base only", [len(f) for f in stripped]): np.stack(codec.decompress(stripped)),
-    }
-    for baseline, qualities in plan.baselines:
-        coded = [baseline.encode(picture, qualities[0]) for picture in pictures]
-        decoded = np.stack([baseline.decode(data) for data in coded])
-        columns[title(f"{baseline.name} {qualities[0]}", [len(c) for c in coded])] = decoded
-    masks = [analysis.mask for analysis in codec.analyze(stripped)]
-    if masks[0] is not None:
-        columns["mask read from\nsemantic layer"] = np.stack(
-            [colour_mask(mask) for mask in masks if mask is not None]
-        )
-    if bool(split.has_mask[rows].any()):
-        size = pictures.shape[1]
-        true = split.masks(rows, absent=255).numpy()
-        enlarged = [np.kron(mask, np.ones((size // mask.shape[0],) * 2, np.uint8)) for mask in true]
-        columns["annotated mask"] = np.stack([colour_mask(mask) for mask in enlarged])
-    labelled_sheet(columns, out / "sheet.png", scale=max(1, 128 // pictures.shape[1]))
-
-
 def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:
     """The few numbers that runs are compared by."""
     shown: dict[str, float] = {}
@@ -214,25 +161,26 @@ def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:
     return shown
 
 
-def _print_table(points: Sequence[Point]) -> None:
+def _print_table(rows: Sequence[Mapping[str, Any]], marked: Collection[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = curve_rows(points)
     wanted = [
         "bpp",
         "psnr",
+        "ssim",
         "lpips_squeeze",
-        "semantic.miou",
-        "both.miou",
+        "lpips_alex",
+        "lpips_vgg",
         "rgb.miou",
-        "rgb.attribute_accuracy",
+        "analysis.miou",
+        "analysis.attribute_balanced_accuracy",
     ]
     columns = [name for name in wanted if any(name in row for row in rows)]
-    table = Table(title="evaluation, means over the split")
+    table = Table(title="evaluation, means over the split; † also a training loss")
     table.add_column("codec")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(f"{name} †" if name in marked else name, justify="right")
     for row in rows:
         values = [f"{row[name]:.3f}" if name in row else "" for name in columns]
         table.add_row(f"{row['codec']} {row['setting']}".strip(), *values)

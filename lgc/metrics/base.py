@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal, Protocol
+
+import torch
 
 Direction = Literal["higher", "lower"]
 
@@ -22,3 +25,22 @@ class MetricInfo:
     """How single values become one, e.g. "mean over images"."""
     source: str
     """Paper or library that defines it."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``metrics.json``; an open end of the range is None."""
+        ends = {
+            end: value if math.isfinite(value) else None for end, value in (("low", self.low), ("high", self.high))
+        }
+        return {**vars(self), **ends}
+
+
+class PictureMetric(Protocol):
+    """One value a picture, (B,), from decoded and original pictures (B, 3, H, W) in [0, 1]."""
+
+    def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
+
+
+BPP: Final = MetricInfo(
+    "bpp", "rate", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
+    "8 x bytes of the real file, headers included / pixels",
+)  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lgc.backbones import Absent, load_lpips
+from lgc.backbones import Absent, load_dists, load_lpips
 from lgc.metrics.base import MetricInfo
 
 PSNR: Final = MetricInfo(
@@ -42,7 +42,32 @@ class LPIPS:
             return self._model(x_hat.float(), x.float(), normalize=True).reshape(len(x))
 
 
+class DISTS:
+    """Deep image structure and texture similarity as a distance, 0 for identical pictures; lower is better."""
+
+    info: Final = MetricInfo(
+        "dists", "DISTS (VGG-16)", "", 0.0, 1.0, "lower", "mean over images",
+        "Ding et al., TPAMI 2020; piq.DISTS",
+    )  # fmt: skip
+
+    def __init__(self, model: nn.Module) -> None:
+        """``model`` as :func:`lgc.backbones.load_dists` gives it."""
+        self._model = model
+
+    @torch.no_grad()
+    def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """(B,) distances, in float32."""
+        self._model.to(x.device)
+        return self._model(x_hat.float(), x.float()).reshape(len(x))
+
+
 def make_lpips(net: str) -> LPIPS | Absent:
     """The metric, or why it cannot be had."""
     model = load_lpips(net)
     return model if isinstance(model, Absent) else LPIPS(net, model)
+
+
+def make_dists() -> DISTS | Absent:
+    """The metric, or why it cannot be had."""
+    model = load_dists()
+    return model if isinstance(model, Absent) else DISTS(model)

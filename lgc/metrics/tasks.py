@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 import torch
+from torch.nn import functional
 
-from lgc.data.labels import CLASSES, IGNORE
+from lgc.data.labels import ATTRIBUTES, CLASSES, IGNORE, POSE
 from lgc.metrics.base import MetricInfo
 from lgc.models.analysis import Predictions, at_mask_size
 
@@ -46,6 +47,19 @@ POSE_ERROR: Final = MetricInfo(
     "mean absolute, over images and angles",
     "",
 )
+ATTRIBUTE_INFORMATION: Final = MetricInfo(
+    "attribute_information", "usable information about the attributes", "bits a picture", -math.inf, 40.0, "higher",
+    "mean over images; sum over attributes",
+    "predictive V-information, Xu et al., ICLR 2020: entropy of each attribute's frequency minus the head's mean "
+    "cross-entropy; below 0 when the head is surer than it is right",
+)  # fmt: skip
+INFOS: Final = (
+    MIOU, MEAN_F1, PIXEL_ACCURACY, ATTRIBUTE_ACCURACY, BALANCED_ACCURACY, POSE_ERROR, ATTRIBUTE_INFORMATION,
+)  # fmt: skip
+PARTS: Final = ("confusion", "attribute_hits", "attribute_bits", "pose_errors")
+"""Fields of :class:`TaskScores`; pictures are resampled in each by itself, those with annotation only."""
+Rounds = Mapping[str, np.ndarray]
+"""How often each picture was drawn: (R, N) float64 for each of :data:`PARTS` that has pictures."""
 
 
 @dataclass
@@ -59,6 +73,8 @@ class TaskScores:
     """int64 (19, 19) for each annotated picture: true class down, predicted class across."""
     attribute_hits: list[np.ndarray] = field(default_factory=list)
     """int8 (40, 2) a picture: true value and prediction; -1 where unknown."""
+    attribute_bits: list[np.ndarray] = field(default_factory=list)
+    """float32 (40,) cross-entropy in bits of the head's probability; NaN where unknown. Beside ``attribute_hits``."""
     pose_errors: list[np.ndarray] = field(default_factory=list)
     """float (3,) absolute degrees a picture."""
 
@@ -70,10 +86,7 @@ class TaskScores:
             labels = at_mask_size(predictions.parsing, masks).argmax(dim=1)
             self.add_masks(labels.cpu().numpy(), masks.cpu().numpy())
         if predictions.attributes is not None:
-            known = (attributes >= 0).any(dim=1).cpu()
-            said = (predictions.attributes > 0).to(torch.int8).cpu()
-            pairs = torch.stack([attributes.cpu(), said], dim=2)[known]
-            self.attribute_hits.extend(pairs.numpy())
+            self._add_attributes(predictions.attributes.float().cpu(), attributes.cpu())
         if predictions.pose is not None:
             errors = (predictions.pose.float() - pose).abs().cpu()
             self.pose_errors.extend(errors[torch.isfinite(errors).all(dim=1)].numpy())
@@ -87,58 +100,149 @@ class TaskScores:
                 places = truth[known].astype(np.int64) * count + guess[known]
                 self.confusion.append(np.bincount(places, minlength=count**2).reshape(count, count))
 
+    def _add_attributes(self, logits: torch.Tensor, true: torch.Tensor) -> None:
+        known = (true >= 0).any(dim=1)
+        logits, true = logits[known], true[known]
+        self.attribute_hits.extend(torch.stack([true, (logits > 0).to(torch.int8)], dim=2).numpy())
+        nats = functional.binary_cross_entropy_with_logits(logits, true.clamp_min(0).float(), reduction="none")
+        self.attribute_bits.extend((nats / math.log(2)).masked_fill(true < 0, math.nan).numpy())
+
     def values(self, chosen: Mapping[str, np.ndarray] | None = None) -> dict[str, float]:
         """All metrics for which there are annotations; ``chosen`` resamples pictures a kind of annotation."""
-        chosen = chosen or {}
-        result: dict[str, float] = {}
+        return {name: float(v[0]) for name, v in self.sampled(self._once(chosen)).items() if not np.isnan(v[0])}
+
+    def details(self) -> dict[str, dict[str, float]]:
+        """IoU and F1 a class, accuracy and balanced accuracy an attribute, mean absolute degrees an angle."""
+        found = {
+            group: {name: float(v[0]) for name, v in values.items() if not np.isnan(v[0])}
+            for group, values in self.sampled_details(self._once()).items()
+        }
+        return {group: values for group, values in found.items() if values}
+
+    def sampled(self, rounds: Rounds) -> dict[str, np.ndarray]:
+        """As :meth:`values` for R resamplings at once: (R,) each, NaN where a round leaves a metric undefined."""
+        result: dict[str, np.ndarray] = {}
         if self.confusion:
-            result |= parsing_values(_pick(self.confusion, chosen.get("confusion")).sum(axis=0))
+            iou, f1, total, hit = _parsing(self._summed("confusion", rounds))
+            result["miou"] = _nan_mean(iou)
+            result["mean_f1"] = _nan_mean(f1)
+            result["pixel_accuracy"] = hit / total
         if self.attribute_hits:
-            result |= attribute_values(_pick(self.attribute_hits, chosen.get("attribute_hits")))
+            counts = self._attribute_counts(rounds)
+            result["attribute_accuracy"] = counts.right.sum(axis=1) / counts.known.sum(axis=1)
+            result["attribute_balanced_accuracy"] = _nan_mean(counts.balanced)
+        if self.attribute_bits:
+            result["attribute_information"] = self._information(rounds)
         if self.pose_errors:
-            result["pose_error"] = float(_pick(self.pose_errors, chosen.get("pose_errors")).mean())
+            errors = np.stack(self.pose_errors).astype(np.float64).mean(axis=1)
+            weights = rounds["pose_errors"]
+            result["pose_error"] = weights @ errors / weights.sum(axis=1)
         return result
 
-    def class_iou(self) -> dict[str, float]:
-        """Intersection over union of each class that occurs; empty without annotated pictures."""
-        if not self.confusion:
-            return {}
-        iou, occurs = _iou(np.sum(self.confusion, axis=0))
-        return {name: float(iou[i]) for i, name in enumerate(CLASSES) if occurs[i]}
+    def sampled_details(self, rounds: Rounds) -> dict[str, dict[str, np.ndarray]]:
+        """As :meth:`details` for R resamplings at once: (R,) each."""
+        result: dict[str, dict[str, np.ndarray]] = {}
+        if self.confusion:
+            iou, f1, _, _ = _parsing(self._summed("confusion", rounds))
+            result["class_iou"] = dict(zip(CLASSES, iou.T, strict=True))
+            result["class_f1"] = dict(zip(CLASSES, f1.T, strict=True))
+        if self.attribute_hits:
+            counts = self._attribute_counts(rounds)
+            result["attribute_accuracy"] = dict(zip(ATTRIBUTES, counts.accuracy.T, strict=True))
+            result["attribute_balanced_accuracy"] = dict(zip(ATTRIBUTES, counts.balanced.T, strict=True))
+        if self.pose_errors:
+            weights = rounds["pose_errors"]
+            errors = weights @ np.stack(self.pose_errors).astype(np.float64) / weights.sum(axis=1, keepdims=True)
+            result["pose_error"] = dict(zip(POSE, errors.T, strict=True))
+        return result
+
+    def _once(self, chosen: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """One round: every picture once, or those ``chosen``."""
+        chosen = chosen or {}
+        rounds = {}
+        for part in PARTS:
+            if size := len(getattr(self, part)):
+                drawn = chosen.get(part, np.arange(size))
+                rounds[part] = np.bincount(drawn, minlength=size)[None].astype(np.float64)
+        return rounds
+
+    def _summed(self, part: str, rounds: Rounds) -> np.ndarray:
+        stacked = np.stack(getattr(self, part)).astype(np.float64)
+        return (rounds[part] @ stacked.reshape(len(stacked), -1)).reshape(-1, *stacked.shape[1:])
+
+    def _attribute_counts(self, rounds: Rounds) -> _AttributeCounts:
+        weights = rounds["attribute_hits"]
+        stacked = np.stack(self.attribute_hits)
+        true, said = stacked[..., 0], stacked[..., 1]
+        return _AttributeCounts(
+            positive=weights @ (true == 1),
+            negative=weights @ (true == 0),
+            true_positive=weights @ ((true == 1) & (said == 1)),
+            true_negative=weights @ ((true == 0) & (said == 0)),
+        )
+
+    def _information(self, rounds: Rounds) -> np.ndarray:
+        counts = self._attribute_counts({"attribute_hits": rounds["attribute_bits"]})
+        bits = np.nan_to_num(np.stack(self.attribute_bits).astype(np.float64))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spent = rounds["attribute_bits"] @ bits / counts.known
+            share = counts.positive / counts.known
+            entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
+        # an attribute with one value only has no entropy: log2(0) * 0
+        return np.where(counts.known > 0, np.nan_to_num(entropy) - np.nan_to_num(spent), 0.0).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class _AttributeCounts:
+    """Sums over pictures, (R, 40) each."""
+
+    positive: np.ndarray
+    negative: np.ndarray
+    true_positive: np.ndarray
+    true_negative: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        return self.positive + self.negative
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.true_positive + self.true_negative
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        return _ratio(self.right, self.known)
+
+    @property
+    def balanced(self) -> np.ndarray:
+        """NaN where an attribute has not both values."""
+        return (_ratio(self.true_positive, self.positive) + _ratio(self.true_negative, self.negative)) / 2
 
 
 def parsing_values(confusion: np.ndarray) -> dict[str, float]:
     """mIoU, mean F1 and pixel accuracy of an int (19, 19) confusion matrix."""
-    iou, occurs = _iou(confusion)
-    f1 = 2 * iou / (1 + iou)
-    return {
-        "miou": float(iou[occurs].mean()),
-        "mean_f1": float(f1[occurs].mean()),
-        "pixel_accuracy": float(np.diag(confusion).sum() / confusion.sum()),
-    }
+    values = TaskScores(confusion=[confusion]).values()
+    return {name: values[name] for name in ("miou", "mean_f1", "pixel_accuracy")}
 
 
 def attribute_values(pairs: np.ndarray) -> dict[str, float]:
     """Accuracy and balanced accuracy of int8 (N, 40, 2) true values and predictions; -1 is unknown."""
-    true, said = pairs[..., 0], pairs[..., 1]
-    known = true >= 0
-    values = {"attribute_accuracy": float((true == said)[known].mean())}
-    positive, negative = (true == 1).sum(axis=0), (true == 0).sum(axis=0)
-    both = (positive > 0) & (negative > 0)
-    if both.any():
-        hit = ((true == 1) & (said == 1)).sum(axis=0)[both] / positive[both]
-        miss = ((true == 0) & (said == 0)).sum(axis=0)[both] / negative[both]
-        values["attribute_balanced_accuracy"] = float(((hit + miss) / 2).mean())
-    return values
+    return TaskScores(attribute_hits=list(pairs)).values()
 
 
-def _iou(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection over union a class, and which classes occur in the truth or the predictions."""
-    hit = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hit
-    return hit / np.maximum(union, 1), union > 0
+def _parsing(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """IoU and F1 (R, 19), NaN for classes in neither truth nor predictions; all pixels and right ones, (R,)."""
+    hit = np.diagonal(confusion, axis1=1, axis2=2)
+    union = confusion.sum(axis=1) + confusion.sum(axis=2) - hit
+    iou = _ratio(hit, union)
+    return iou, 2 * iou / (1 + iou), confusion.sum(axis=(1, 2)), hit.sum(axis=1)
 
 
-def _pick(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
-    stacked = np.stack(values)
-    return stacked if chosen is None else stacked[chosen]
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+
+
+def _nan_mean(values: np.ndarray) -> np.ndarray:
+    """(R,) means over what is defined; NaN, without a warning, where nothing is."""
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lgc.baselines import NAMES as BASELINES
 from lgc.config.load import HEADER, compose, load, parse, read_raw, write_params
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
@@ -50,7 +51,7 @@ def test_every_option_is_usable(option: str) -> None:
     for stage in stages:
         assert 0 < stage.settings.checkpoint_every <= stage.settings.samples or option.endswith(("=smoke", "=golden"))
         assert stage.settings.samples % stage.settings.batch_size == 0
-    assert set(config.evaluate.baselines) <= {"jpeg", "webp", "avif"}
+    assert set(config.evaluate.baselines) <= set(BASELINES)
 
 
 def test_params_are_up_to_date() -> None:

@@ -16,8 +16,10 @@ def a_point() -> Point:
     point.tasks["rgb"] = TaskScores(
         confusion=list(rng.integers(0, 9, (2, 19, 19))),
         attribute_hits=list(rng.integers(-1, 2, (2, 40, 2)).astype(np.int8)),
+        attribute_bits=list(rng.random((2, 40), np.float32)),
         pose_errors=[np.array([1.0, 2.0, 3.0], np.float32)],
     )
+    point.features["reference"] = rng.random((2, 5), np.float32)
     point.tasks["semantic"] = TaskScores(pose_errors=[np.array([4.0, 5.0, 6.0], np.float32)])
     return point
 
@@ -29,11 +31,12 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (again.codec, again.setting, again.pixels, again.about) == ("jpeg", "30", 4096, point.about)
     assert sorted(again.values) == ["bytes", "psnr"]
     np.testing.assert_array_equal(again.values["psnr"], [30.5, 31.25])
+    np.testing.assert_array_equal(again.features["reference"], point.features["reference"])
     assert sorted(again.tasks) == ["rgb", "semantic"]
     for name in ("rgb", "semantic"):
         assert again.tasks[name].values() == point.tasks[name].values()
     assert again.tasks["semantic"].confusion == []
-    assert again.tasks["rgb"].class_iou() == point.tasks["rgb"].class_iou()
+    assert again.tasks["rgb"].details() == point.tasks["rgb"].details()
 
 
 def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

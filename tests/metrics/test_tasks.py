@@ -50,7 +50,9 @@ class TestParsing:
         scores.add_masks(np.full((1, 1, 1), 4), np.full((1, 1, 1), 3))
         assert scores.values()["pixel_accuracy"] == pytest.approx(100 / 101)
         assert scores.values()["miou"] == pytest.approx((100 / 101 + 0) / 2)
-        assert scores.class_iou() == {"eye_g": pytest.approx(100 / 101), "l_eye": 0}
+        found = scores.details()
+        assert found["class_iou"] == {"eye_g": pytest.approx(100 / 101), "l_eye": 0}
+        assert found["class_f1"] == {"eye_g": pytest.approx(200 / 201), "l_eye": 0}
 
     def test_unlabelled_pixels_and_pictures_do_not_count(self) -> None:
         scores = TaskScores()
@@ -99,6 +101,42 @@ class TestAttributes:
         assert len(scores.attribute_hits) == 2
         assert scores.values()["attribute_accuracy"] == pytest.approx(60 / 80)
 
+    def test_each_attribute_by_itself(self) -> None:
+        hits = list(pairs({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}))
+        found = TaskScores(attribute_hits=hits).details()
+        assert found == {
+            "attribute_accuracy": {"Attractive": 0.75, "Big_Nose": 0.5},
+            "attribute_balanced_accuracy": {"Attractive": pytest.approx((2 / 3 + 1) / 2)},
+        }
+
+
+class TestInformation:
+    """Bits that a head's answers are worth, against knowing how frequent each attribute is."""
+
+    @staticmethod
+    def scores(true: list[int], logits: list[float]) -> TaskScores:
+        made = TaskScores()
+        attributes = torch.full((len(true), 40), -1, dtype=torch.int8)
+        attributes[:, 5] = torch.tensor(true, dtype=torch.int8)
+        said = torch.zeros(len(true), 40)
+        said[:, 5] = torch.tensor(logits)
+        made.add(Predictions(attributes=said), torch.zeros(len(true), 1, 1), attributes, torch.zeros(len(true), 3))
+        return made
+
+    def test_a_sure_and_right_head_gives_the_whole_entropy(self) -> None:
+        values = self.scores([1, 0, 1, 0], [99.0, -99.0, 99.0, -99.0]).values()
+        assert values["attribute_information"] == pytest.approx(1.0)
+
+    def test_a_head_that_knows_only_the_frequency_gives_nothing(self) -> None:
+        values = self.scores([1, 0, 0, 0], [-math.log(3)] * 4).values()
+        assert values["attribute_information"] == pytest.approx(0.0, abs=1e-6)
+
+    def test_surer_than_right_is_below_zero(self) -> None:
+        assert self.scores([1, 0], [-2.0, 2.0]).values()["attribute_information"] < -1
+
+    def test_an_attribute_that_never_varies_holds_none(self) -> None:
+        assert self.scores([1, 1], [99.0, 99.0]).values()["attribute_information"] == pytest.approx(0)
+
 
 class TestPose:
     def test_mean_absolute_error(self) -> None:
@@ -115,7 +153,7 @@ class TestValues:
         assert TaskScores().values() == {}
 
     def test_no_classes_without_masks(self) -> None:
-        assert TaskScores().class_iou() == {}
+        assert TaskScores().details() == {}
 
     def test_resampled_pictures(self) -> None:
         scores = TaskScores(pose_errors=[np.array([1.0, 1.0, 1.0]), np.array([4.0, 4.0, 4.0])])

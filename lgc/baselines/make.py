@@ -1,0 +1,16 @@
+"""From the name of a codec to the codec."""
+
+from __future__ import annotations
+
+from lgc.baselines import NAMES
+from lgc.baselines.base import Codec, Unavailable
+from lgc.baselines.pillow import NAMES as IN_PILLOW
+from lgc.baselines.pillow import make_pillow_codec
+from lgc.baselines.programs import make_program_codec
+
+
+def make_codec(name: str) -> Codec | Unavailable:
+    """The codec called ``name``, or why this machine lacks it; :class:`KeyError` lists the known names."""
+    if name not in NAMES:
+        raise KeyError(f"unknown baseline {name!r}; there are {', '.join(NAMES)}")
+    return make_pillow_codec(name) if name in IN_PILLOW else make_program_codec(name)

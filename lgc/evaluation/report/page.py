@@ -1,0 +1,270 @@
+"""The page: everything in one file, so that it works from disk, offline, and attached to a mail."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from typing import Any, Final
+
+import yaml
+
+from lgc.evaluation.names import GALLERY
+from lgc.evaluation.report.paper import paper_tables
+from lgc.evaluation.report.results import Interval, Results, key_of
+from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
+
+PICTURE_BYTES: Final = 10_000_000
+"""Most bytes of pictures on the page, which stays below 15 MB with base64 and the rest."""
+_INTERVAL: Final = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
+_NO_ARROWS: Final = {ord("↑"): None, ord("↓"): None}
+_SOURCES: Final = {
+    "analysis": "what a machine gets from the file",
+    "rgb": "RGB reference on decoded pictures",
+}
+
+
+def make_page(results: Results) -> str:
+    """The whole page as HTML."""
+    gallery, left_out = _gallery(results)
+    data = {
+        "main": results.main,
+        "ours": list(results.details["ours"]),
+        "metrics": _axes(results),
+        "points": _points(results),
+        "classes": _classes(results),
+        "gallery": gallery,
+        "labels": {name: results.label(name) for name in results.picture_metrics},
+    }
+    facts = results.details["run"]
+    parts = {
+        "style": _asset("style.css"),
+        "script": _asset("page.js"),
+        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
+        "title": escape(f"lgc on {facts['data']['name']}"),
+        "subtitle": escape(
+            f"{facts['data']['measured']} pictures of the {facts['data']['split']} split, "
+            f"{results.gallery['size']} x {results.gallery['size']} pixels"
+        ),
+        "cards": "".join(_cards(results)),
+        "verdict": _verdict(results),
+        "tables": "".join(_table(table) for table in all_tables(results)),
+        "paper": "".join(_table(table) for table in paper_tables(results)),
+        "left_out": f"<p class=note>{left_out} more pictures are in outputs/evaluate/gallery.</p>"
+        if left_out
+        else "",
+        "run": _run(results),
+    }
+    page = _asset("page.html")
+    for name, content in parts.items():
+        page = page.replace(f"{{{{{name}}}}}", content)
+    return page
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _cards(results: Results) -> list[str]:
+    """The headline: rate, analysis, speed, a picture metric. None rests on a metric that was trained on."""
+    main, base = results.main, f"{results.main} base"
+    pixels = results.gallery["size"] ** 2
+    cards = []
+    sizes = {key: found for key in (main, base) if (found := results.value(key, "bpp"))}
+    saving = results.summary["bit_saving"][main]
+    cards.append(
+        _card(
+            f"{sizes[main].value * pixels / 8:.0f} bytes",
+            f"a picture, {sizes[main].value:.3f} bpp; {sizes[base].value * pixels / 8:.0f} bytes for machines alone",
+            f"{saving['semantic_layer_of_24bpp_percent']:.2f} % saved of 24 bpp, "
+            f"{saving['semantic_layer_of_source_files_percent']:.1f} % of the source files",
+        )
+    )
+    ratios = results.summary.get("against_reference", {}).get(f"{main} semantic", {})
+    for task, name in (("miou", "mIoU"), ("attribute_balanced_accuracy", "balanced attribute accuracy")):
+        if task in ratios:
+            found = Interval(**ratios[task])
+            own, reference = results.value(base, f"semantic.{task}"), results.value("original", f"rgb.{task}")
+            cards.append(
+                _card(
+                    f"{100 * found.value:.0f} %",
+                    f"of the RGB reference's {name}, read from the semantic layer",
+                    f"{number(own, task)} against {number(reference, task)} on originals",
+                )
+            )
+    times = results.summary["timing_ms_batch_1"]
+    if "analyze" in times and "decode_then_analyze" in times:
+        ours, theirs = times["analyze"]["median_ms"], times["decode_then_analyze"]["median_ms"]
+        cards.append(
+            _card(
+                f"{theirs / ours:.1f} x",
+                "as fast to analyse as by decoding first",
+                f"{ours:.1f} ms, not {theirs:.1f} ms",
+            )
+        )
+    return cards
+
+
+def _card(figure: str, what: str, detail: str) -> str:
+    return f"<div class=card><b>{escape(figure)}</b><span>{escape(what)}</span><small>{escape(detail)}</small></div>"
+
+
+def _verdict(results: Results) -> str:
+    """Where we win and lose against the nearest rate of each codec, as a table of marks."""
+    found = verdicts(results)
+    names = list(dict.fromkeys(name for verdict in found for name in verdict.marks))
+    signs = {1: ("better", "▲"), 0: ("even", "·"), -1: ("worse", "▼")}
+    head = "".join(
+        f"<th scope=col>{escape(results.label(name).translate(_NO_ARROWS).strip())}</th>" for name in names
+    )
+    rows = []
+    for verdict in found:
+        cells = []
+        for name in names:
+            word, sign = signs[verdict.marks[name]] if name in verdict.marks else ("", "")
+            cells.append(f'<td class="{word}"><span aria-label="{word}" role=img>{sign}</span></td>')
+        part = "base only" if verdict.ours.endswith(" base") else "whole file"
+        rows.append(
+            f"<tr><th scope=row>{part} / {escape(verdict.other)}</th><td>{verdict.bits_percent:+.0f} %</td>"
+            + "".join(cells)
+            + "</tr>"
+        )
+    return (
+        "<div class=scroll tabindex=0 role=region aria-label='Better or worse'><table class=marks><thead><tr>"
+        f"<th scope=col>ours / theirs</th><th scope=col>our bits</th>{head}</tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f"<th scope=col>{escape(name)}</th>" for name in table.columns)
+    body = "".join(
+        f'<tr data-codec="{escape(row[0].split(" ")[0])}"><th scope=row>{escape(row[0])}</th>'
+        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in table.rows
+    )
+    note = f"<p class=note>{escape(table.note)}</p>" if table.note else ""
+    opened = " open" if table.name in ("codecs", "paired", "absent") or table.name.startswith("paper") else ""
+    return (
+        f'<details class=table id="{table.name}"{opened}><summary>{escape(table.title)}</summary>'
+        f'<div class=scroll tabindex=0 role=region aria-label="{escape(table.title)}"><table><thead><tr>{head}</tr>'
+        f"</thead><tbody>{body}</tbody></table></div>{note}</details>"
+    )
+
+
+def _cell(text: str) -> str:
+    """The interval, if any, small and below the value."""
+    found = _INTERVAL.fullmatch(text)
+    if found is None:
+        return escape(text)
+    value, low, high = found.groups()
+    return f"{value}<small>{low} to {high}</small>"
+
+
+def _axes(results: Results) -> list[dict[str, Any]]:
+    """Metrics that the plot offers."""
+    keys = [key_of(row) for row in results.rows if row["codec"] != "original"]
+    axes = []
+    names = [*results.picture_metrics, *(f"{source}.{task}" for source in _SOURCES for task in TASKS)]
+    for name in names:
+        if any(results.value(key, name) for key in keys):
+            source, _, metric = name.rpartition(".")
+            info = results.metrics[metric]
+            where = f", {_SOURCES[source]}" if source else ""
+            axes.append(
+                {
+                    "id": name,
+                    "label": results.label(name) + where,
+                    "better": info["better"],
+                    "trained": (info.get("trained_on") or "") if not source else "",
+                }
+            )
+    return axes
+
+
+def _points(results: Results) -> list[dict[str, Any]]:
+    points = []
+    names = ["bpp", *(axis["id"] for axis in _axes(results))]
+    for row in results.rows:
+        key = key_of(row)
+        floor = results.summary["floors"].get(row["codec"], {})
+        values = {name: _triple(found) for name in names if (found := results.value(key, name))}
+        points.append(
+            {
+                "key": key,
+                "codec": row["codec"],
+                "about": results.details["encoders"].get(key, {}),
+                "floor": bool(floor.get("is_floor")) and floor.get("setting") == row["setting"],
+                "values": values,
+            }
+        )
+    return points
+
+
+def _classes(results: Results) -> Mapping[str, Any]:
+    """Per class, attribute and angle, for originals, ours, and the nearest baselines."""
+    main, base = results.main, f"{results.main} base"
+    wanted = ["original", main, base, *results.nearest(main)]
+    return {
+        key: {
+            source: {
+                group: {name: _triple(Interval(**value)) for name, value in values.items()}
+                for group, values in groups.items()
+            }
+            for source, groups in results.details["classes"][key].items()
+        }
+        for key in dict.fromkeys(wanted)
+    }
+
+
+def _triple(found: Interval) -> list[float]:
+    ends = (found.value if end is None else end for end in (found.value, found.low, found.high))
+    return [float(f"{value:.5g}") for value in ends]
+
+
+def _gallery(results: Results) -> tuple[Mapping[str, Any], int]:
+    """The gallery with its pictures as data, and how many had to be left out."""
+    pictures: list[Mapping[str, Any]] = []
+    spent = 0
+    listed: Sequence[Mapping[str, Any]] = results.gallery["pictures"]
+    for picture in listed:
+        files = [(results.folder / GALLERY / view["file"]).read_bytes() for view in picture["views"]]
+        spent += sum(map(len, files))
+        if spent > PICTURE_BYTES and pictures:
+            break
+        views = [
+            {**view, "src": "data:image/webp;base64," + base64.b64encode(data).decode()}
+            for view, data in zip(picture["views"], files, strict=True)
+        ]
+        pictures.append({**picture, "views": views})
+    return {"size": results.gallery["size"], "pictures": pictures}, len(listed) - len(pictures)
+
+
+def _run(results: Results) -> str:
+    """Configuration, data, models, where the MLflow run is."""
+    run = results.details["run"]
+    mlflow = run.get("mlflow")
+    where = "tracking was off"
+    if mlflow:
+        where = f"run {mlflow['run_id']} at {mlflow['uri']} (make ui shows a local store)"
+        if mlflow["uri"].startswith("http"):
+            link = f"{mlflow['uri'].rstrip('/')}/#/runs/{mlflow['run_id']}"
+            where = f'<a href="{escape(link)}">{escape(where)}</a>'
+        else:
+            where = escape(where)
+    blocks = [
+        ("Data", run["data"]), ("Models (ids stand in every file)", run["models"]),
+        ("Environment", run["environment"]), ("Configuration", run["configuration"]),
+    ]  # fmt: skip
+    return f"<p>MLflow: {where}</p>" + "".join(
+        f"<details><summary>{escape(title)}</summary><pre>{_yaml(content)}</pre></details>"
+        for title, content in blocks
+    )
+
+
+def _yaml(content: Any) -> str:
+    return escape(yaml.safe_dump(content, sort_keys=False))

@@ -1,0 +1,141 @@
+"""From measured points to the files of the evaluate stage: numbers, curves, pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lgc.atomic import replacing_folder
+from lgc.evaluation.comparison import against_baselines, floors
+from lgc.evaluation.cost import model_cost
+from lgc.evaluation.deltas import delta_rows
+from lgc.evaluation.evaluate import Plan
+from lgc.evaluation.figures import labelled_sheet, rate_quality
+from lgc.evaluation.gallery import make_views, pick, write_gallery
+from lgc.evaluation.names import CURVES, DETAILS, GALLERY, METRICS
+from lgc.evaluation.points import Point
+from lgc.evaluation.summary import curve_rows, details, set_distances, summarise
+from lgc.evaluation.timing import time_paths
+from lgc.metrics.base import BPP
+from lgc.metrics.choose import Metrics
+from lgc.metrics.tasks import INFOS as TASKS
+
+_TIMED_PICTURES = 16
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the files will say; see :mod:`lgc.evaluation.names`."""
+
+    summary: dict[str, Any]
+    details: dict[str, Any]
+    rows: list[dict[str, Any]]
+    main: str
+    """Our codec's name in tables."""
+
+
+def make_results(
+    plan: Plan,
+    metrics: Metrics,
+    points: Sequence[Point],
+    ours: Mapping[str, str],
+    model_file: Path,
+    rounds: int,
+    trained_on: Mapping[str, str],
+    facts: Mapping[str, Any],
+) -> Results:
+    """Summarise, compare, time.
+
+    Args:
+        plan: what was measured.
+        metrics: by which metrics.
+        points: of :func:`lgc.evaluation.evaluate.evaluate`.
+        ours: names of our codecs in tables, the main one first, and what each is.
+        model_file: of the main codec.
+        rounds: of the bootstrap.
+        trained_on: metrics that were also training losses, and how.
+        facts: about the run: models, environment, configuration.
+    """
+    main = next(iter(ours))
+    names = [codec.name for codec, _ in plan.baselines]
+    distances, undefined = set_distances(points, metrics.sets)
+    rows = curve_rows(points, distances)
+    codec, reference = plan.layered[main].codec, plan.bench.reference
+    pictures = plan.bench.split.images(torch.arange(min(_TIMED_PICTURES, len(plan.bench)))).numpy()
+    summary = summarise(points, rounds, list(ours), distances) | {
+        "floors": floors(points, {codec.name: codec.lowest for codec, _ in plan.baselines}),
+        "timing_ms_batch_1": time_paths(codec, reference, pictures),
+        "cost": model_cost(model_file, codec, reference, pictures[0]),
+        "absent": {**plan.absent, **undefined},
+    }
+    infos = [BPP, *metrics.infos.values(), *TASKS]
+    better = {info.name: info.better for info in metrics.infos.values()}
+    better |= {f"analysis.{info.name}": info.better for info in TASKS}
+    manifest = plan.bench.split.manifest
+    data = {k: v for k, v in asdict(manifest).items() if k not in ("classes", "attributes")}
+    found = details(points, rounds) | {
+        "metrics": {info.name: {**info.as_dict(), "trained_on": trained_on.get(info.name)} for info in infos},
+        "deltas": delta_rows(rows, main, names, better),
+        "paired": against_baselines(points, main, names, rounds),
+        "ours": dict(ours),
+        "run": {
+            "data": {**data, "hash": manifest.hash, "split": plan.bench.split.name, "measured": len(plan.bench)},
+            **facts,
+        },
+    }
+    return Results(summary, found, rows, main)
+
+
+def write_results(
+    out: Path, results: Results, plan: Plan, points: Sequence[Point], sheet_images: int, worst_images: int
+) -> None:
+    """All files of the stage, made beside the old ones and then put in their place."""
+    with replacing_folder(out) as fresh:
+        for name, content in ((METRICS, results.summary), (DETAILS, results.details)):
+            (fresh / name).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        _write_csv(fresh / CURVES, results.rows)
+        lowest = [name for name, floor in results.summary["floors"].items() if floor["is_floor"]]
+        marked = [name for name, info in results.details["metrics"].items() if info["trained_on"]]
+        rate_quality(results.rows, fresh / "rate_quality.png", lowest, marked)
+        _write_pictures(fresh, plan, points, results.main, sheet_images, worst_images)
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _write_pictures(
+    out: Path, plan: Plan, points: Sequence[Point], main: str, sheet_images: int, worst_images: int
+) -> None:
+    """The gallery, the sheet of its first pictures, and real ``.lgc`` files of those."""
+    split = plan.bench.split
+    best = next(point for point in points if point.key == main)
+    picks = pick(split, len(plan.bench), sheet_images, worst_images, best)
+    rows = [found.row for found in picks]
+    views, files = make_views(rows, split, plan.layered[main].codec, main, plan.baselines, points)
+    write_gallery(out / GALLERY, picks, views, points)
+    shown = sum(found.why == "sample" for found in picks)
+    examples = out / "examples"
+    examples.mkdir()
+    for number, data in enumerate(files[:shown]):
+        (examples / f"{number}.lgc").write_bytes(data)
+    columns = {}
+    for view in views:
+        if view.sizes is None:
+            title = view.name.replace(" ", "\n", 1)
+        else:
+            rate = 24 if view.kind == "original" else 8 * np.mean(view.sizes[:shown]) / plan.bench.pixels
+            title = f"{view.name}\n{rate:.3g} bpp"
+        columns[title] = view.pictures[:shown]
+    labelled_sheet(columns, out / "sheet.png", scale=max(1, 128 // split.manifest.image_size))

@@ -1,0 +1,104 @@
+"""From names in the configuration to metrics, and the reasons for those that cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lgc.backbones import Absent
+from lgc.metrics.base import MetricInfo, PictureMetric
+from lgc.metrics.distribution import (
+    FID,
+    KID,
+    REFERENCE_FRECHET,
+    Extractor,
+    ReferenceFeatures,
+    SetMetric,
+    make_inception,
+    make_set_metric,
+)
+from lgc.metrics.image import PSNR, make_dists, make_lpips, psnr
+from lgc.metrics.reference import ReferenceDistance
+from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
+from lgc.models.analysis import RGBAnalyzer
+
+
+@dataclass
+class Metrics:
+    """All that is measured on decoded pictures."""
+
+    pictures: dict[str, PictureMetric] = field(default_factory=dict)
+    """One value a picture each."""
+    extractors: dict[str, Extractor] = field(default_factory=dict)
+    """Features that the set metrics need."""
+    sets: dict[str, SetMetric] = field(default_factory=dict)
+    infos: dict[str, MetricInfo] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Asked for, but not to be had, and why."""
+
+
+def make_metrics(names: Sequence[str], size: int, lpips_net: str, reference: RGBAnalyzer | None) -> Metrics:
+    """The metrics called ``names`` for pictures of ``size`` x ``size``; :class:`KeyError` lists the known names."""
+    metrics = Metrics()
+    makers: Mapping[str, Callable[[], None]] = {
+        "psnr": lambda: _picture(metrics, PSNR, psnr),
+        "ssim": lambda: _structure(metrics, size, SSIM),
+        "ms_ssim": lambda: _structure(metrics, size, MS_SSIM, MS_SSIM_DB),
+        "vif": lambda: _structure(metrics, size, VIF),
+        "lpips": lambda: _learned(metrics, make_lpips(lpips_net)),
+        "dists": lambda: _learned(metrics, make_dists()),
+        "reference_distance": lambda: _learned(metrics, None if reference is None else ReferenceDistance(reference)),
+        "reference_frechet": lambda: _reference_set(metrics, reference),
+        "fid": lambda: _inception_set(metrics, FID),
+        "kid": lambda: _inception_set(metrics, KID),
+    }
+    for name in names:
+        if name not in makers:
+            raise KeyError(f"unknown metric {name!r}; there are {', '.join(makers)}")
+        makers[name]()
+    return metrics
+
+
+def _picture(metrics: Metrics, info: MetricInfo, metric: PictureMetric) -> None:
+    metrics.pictures[info.name] = metric
+    metrics.infos[info.name] = info
+
+
+def _learned(metrics: Metrics, made: object) -> None:
+    if isinstance(made, Absent):
+        metrics.absent[made.name] = made.reason
+    elif made is not None:
+        _picture(metrics, made.info, made)  # type: ignore[attr-defined, arg-type]
+
+
+def _structure(metrics: Metrics, size: int, *infos: MetricInfo) -> None:
+    for info in infos:
+        made = make_structure(info, size)
+        _learned(metrics, made)
+        if isinstance(made, Absent):
+            return  # one reason for both forms of MS-SSIM
+
+
+def _inception_set(metrics: Metrics, info: MetricInfo) -> None:
+    if "inception" not in metrics.extractors:
+        extractor = make_inception()
+        if isinstance(extractor, Absent):
+            metrics.absent[extractor.name] = extractor.reason
+            return
+        metrics.extractors["inception"] = extractor
+    _set(metrics, info)
+
+
+def _reference_set(metrics: Metrics, reference: RGBAnalyzer | None) -> None:
+    if reference is not None:
+        metrics.extractors["reference"] = ReferenceFeatures(reference)
+        _set(metrics, REFERENCE_FRECHET)
+
+
+def _set(metrics: Metrics, info: MetricInfo) -> None:
+    made = make_set_metric(info)
+    if isinstance(made, Absent):
+        metrics.absent[made.name] = made.reason
+    else:
+        metrics.sets[info.name] = made
+        metrics.infos[info.name] = info

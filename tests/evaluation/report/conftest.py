@@ -1,0 +1,58 @@
+"""One real evaluation of random networks on a few generated faces, as the stage leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+import lgc
+from lgc.baselines.base import Unavailable
+from lgc.baselines.make import make_codec
+from lgc.bitstream.codec import LayeredCodec
+from lgc.data.shards import Split
+from lgc.evaluation.evaluate import Layered, Plan, evaluate
+from lgc.evaluation.measure import Bench
+from lgc.evaluation.results import make_results, write_results
+from lgc.metrics.choose import make_metrics
+from lgc.models.analysis import RGBAnalyzer
+from lgc.models.layered import Architecture
+from lgc.models.transforms import Widths
+
+
+@pytest.fixture(scope="session")
+def evaluated(
+    shards: Path,
+    codec: LayeredCodec,
+    model_file: Path,
+    small_architecture: Architecture,
+    write_model: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A project folder with outputs/evaluate."""
+    root = tmp_path_factory.mktemp("evaluated")
+    torch.manual_seed(0)
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    split = Split(shards, "test")
+    metrics = make_metrics(["psnr", "ssim", "vif", "reference_distance"], 32, "squeeze", reference)
+    bench = Bench(split, None, metrics.pictures, reference, torch.device("cpu"), metrics.extractors)
+    other = lgc.load(write_model(root / "other.safetensors", small_architecture, seed=1), "cpu")
+    jpeg, webp = make_codec("jpeg"), make_codec("webp")
+    assert not isinstance(jpeg, Unavailable)
+    assert not isinstance(webp, Unavailable)
+    layered = {"joint": Layered(codec), "separate": Layered(other)}
+    plan = Plan(bench, layered, [(jpeg, [0, 50]), (webp, [10])], {}, {"avif": "this <b>test</b> has none"})
+    points = evaluate(plan, root / "cache", lambda name: lambda n: None)
+    facts = {
+        "models": {"joint": codec.model.model_id.hex()},
+        "environment": {"machine": "x86_64", "gpu": "none", "torch": torch.__version__},
+        "mlflow": {"uri": "http://127.0.0.1:5000", "run_id": "abc"},
+        "configuration": {"data": {"name": "</script><script>alert(1)</script>"}},
+    }
+    ours = {"joint": "finetune_joint", "separate": "finetune_separate"}
+    marks = {"psnr": "its mean squared error was a training loss"}
+    results = make_results(plan, metrics, points, ours, model_file, 20, marks, facts)
+    write_results(root / "outputs" / "evaluate", results, plan, points, 2, 1)
+    return root

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lgc.evaluation.deltas import Delta, Refused, bd_metric, bd_rate, delta_rows
+
+ANCHOR = [(0.1, 20.0), (0.2, 23.0), (0.4, 26.0), (0.8, 29.0)]
+
+
+def delta(found: Delta | Refused) -> Delta:
+    assert isinstance(found, Delta), found
+    return found
+
+
+def reason(found: Delta | Refused) -> str:
+    assert isinstance(found, Refused)
+    return found.reason
+
+
+class TestRate:
+    def test_half_the_bits_is_minus_fifty_percent(self) -> None:
+        found = delta(bd_rate([(rate / 2, value) for rate, value in ANCHOR], ANCHOR, True))
+        assert found.value == pytest.approx(-50)
+        assert (found.low, found.high, found.share) == (20, 29, 1)
+
+    def test_only_where_both_curves_are(self) -> None:
+        found = delta(bd_rate([(0.3, 23.0), (0.6, 26.0)], ANCHOR, True))
+        assert found.value == pytest.approx(50, abs=0.5)
+        assert (found.low, found.high) == (23, 26)
+        assert found.share == pytest.approx(3 / 9)
+
+    def test_metrics_that_fall(self) -> None:
+        falling = [(rate, 1 / value) for rate, value in ANCHOR]
+        found = delta(bd_rate([(2 * rate, value) for rate, value in falling], falling, False))
+        assert found.value == pytest.approx(100)
+        assert (found.low, found.high) == pytest.approx((1 / 29, 1 / 20))
+
+    def test_the_order_of_points_does_not_matter(self) -> None:
+        test = [(0.3, 23.0), (0.6, 26.0)]
+        assert bd_rate(test[::-1], ANCHOR[::-1], True) == bd_rate(test, ANCHOR, True)
+
+    @pytest.mark.parametrize(
+        ("test", "said"),
+        [
+            ([(0.05, 10.0), (0.1, 12.0)], "no value of the metric is reached by both: ours spans 10 to 12"),
+            ([(0.1, 22.0)], "our curve has 1 point, 2 are needed"),
+            ([(0.1, 22.0), (0.2, 21.0)], "our curve does not get better"),
+            ([(0.1, 22.0), (0.1, 23.0)], "our curve has two points at one rate"),
+        ],
+    )
+    def test_refused(self, test: list[tuple[float, float]], said: str) -> None:
+        assert said in reason(bd_rate(test, ANCHOR, True))
+
+
+class TestMetric:
+    def test_constant_difference(self) -> None:
+        found = delta(bd_metric([(rate, value + 1.5) for rate, value in ANCHOR], ANCHOR))
+        assert found.value == pytest.approx(1.5)
+        assert (found.low, found.high) == pytest.approx((0.1, 0.8))
+
+    def test_refused_below_the_floor_of_the_other(self) -> None:
+        said = reason(bd_metric([(0.02, 20.0), (0.05, 22.0)], ANCHOR))
+        assert said == "no rate is reached by both: ours spans 0.02 to 0.05 bpp, the other 0.1 to 0.8 bpp"
+
+
+def test_rows_for_every_baseline_and_metric() -> None:
+    rows = [{"codec": "jpeg", "bpp": rate, "psnr": value} for rate, value in ANCHOR]
+    rows += [{"codec": "ours", "bpp": 0.1, "psnr": 21.0, "lpips": 0.2}, {"codec": "ours", "bpp": 0.4, "psnr": 27.0}]
+    (found,) = delta_rows(rows, "ours", ["jpeg", "webp"], {"psnr": "higher", "lpips": "lower"})
+    assert (found["metric"], found["against"], found["points"]) == ("psnr", "jpeg", [2, 4])
+    assert found["bd_metric"]["value"] == pytest.approx(1, abs=0.1)
+    assert found["bd_rate_percent"]["value"] < 0
+    json.dumps(found, allow_nan=False)

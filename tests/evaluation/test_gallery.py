@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lgc.baselines.base import Unavailable
+from lgc.baselines.make import make_codec
+from lgc.bitstream.codec import LayeredCodec
+from lgc.data.shards import Split
+from lgc.evaluation.evaluate import Layered, Plan, evaluate
+from lgc.evaluation.gallery import make_views, pick, write_gallery
+from lgc.evaluation.measure import Bench
+from lgc.metrics.image import psnr
+from lgc.models.analysis import RGBAnalyzer
+from lgc.models.transforms import Widths
+
+
+def test_samples_worst_and_every_view(shards: Path, codec: LayeredCodec, tmp_path: Path) -> None:
+    split = Split(shards, "test")
+    torch.manual_seed(0)
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    bench = Bench(split, None, {"psnr": psnr}, reference, torch.device("cpu"))
+    jpeg = make_codec("jpeg")
+    assert not isinstance(jpeg, Unavailable)
+    baselines = [(jpeg, [0, 5, 90])]
+    points = evaluate(
+        Plan(bench, {"ours": Layered(codec)}, baselines, {}), tmp_path / "cache", lambda name: lambda n: None
+    )
+    main = next(point for point in points if point.key == "ours")
+    picks = pick(split, len(bench), 2, 1, main)
+    assert [found.why for found in picks[:2]] == ["sample", "sample"]
+    assert len({found.row for found in picks}) == len(picks) <= 4
+    worst = int(np.argmin(main.values["psnr"]))
+    assert worst in [found.row for found in picks]
+
+    views, files = make_views([found.row for found in picks], split, codec, "ours", baselines, points)
+    names = [view.name for view in views]
+    assert names[:3] == ["original", "lgc", "lgc base only"]
+    assert names[-2:] == ["mask from semantic layer", "annotated mask"]
+    shown = [name for name in names if name.startswith("jpeg")]
+    assert shown[-1] == "jpeg 0"  # the floor is always there, once
+    assert len(shown) == len(set(shown)) <= 2
+    assert len(files) == len(picks)
+
+    write_gallery(tmp_path / "gallery", picks, views, points)
+    listed = json.loads((tmp_path / "gallery/gallery.json").read_text())
+    assert listed["size"] == 32
+    for found, picture in zip(picks, listed["pictures"], strict=True):
+        assert picture["row"] == found.row
+        original, ours = picture["views"][:2]
+        pixels = np.array(Image.open(tmp_path / "gallery" / original["file"]))
+        assert np.array_equal(pixels, split.images(torch.tensor([found.row])).numpy()[0])
+        assert ours["bytes"] == main.values["bytes"][found.row]
+        assert ours["values"] == {"psnr": main.values["psnr"][found.row]}
+        assert "bytes" not in picture["views"][-1]
