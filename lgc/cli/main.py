@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lgc.cli import codec, data, project
+from lgc.cli import codec, data, project, services
 from lgc.errors import LgcError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 codec.register(app)
 project.register(app)
 app.add_typer(data.app, name="data")
+app.add_typer(services.app, name="services")
 
 
 def main() -> None:
