@@ -35,7 +35,7 @@ def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
     started: list[str] = []
     try:
         for name, make, prepare in (
-            ("postgres", postgres.service, postgres.create_databases),
+            ("postgres", postgres.service, postgres.create_database),
             ("s3", s3.service, s3.create_bucket),
             ("mlflow", tracking_server.service, None),
         ):

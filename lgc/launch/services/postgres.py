@@ -16,7 +16,7 @@ from lgc.launch.services.process import Service, account
 
 OWNER: Final = "postgres"
 ROLE: Final = "mlflow"
-DATABASES: Final = ("mlflow", "mlflow_auth")
+DATABASE: Final = "mlflow"
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 
 
@@ -87,8 +87,8 @@ def answers(layout: Layout) -> bool:
     return True
 
 
-def create_databases(layout: Layout) -> None:
-    """MLflow's role, which is no superuser, and the databases it owns."""
+def create_database(layout: Layout) -> None:
+    """MLflow's role, which is no superuser, and the database it owns."""
     from psycopg2 import sql
 
     connection = connect(layout)
@@ -100,12 +100,10 @@ def create_databases(layout: Layout) -> None:
                 cursor.execute(
                     sql.SQL("create role {} login password {}").format(sql.Identifier(ROLE), sql.Literal(password))
                 )
-            for name in DATABASES:
-                cursor.execute("select 1 from pg_database where datname = %s", (name,))
-                if cursor.fetchone() is None:
-                    cursor.execute(
-                        sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(ROLE))
-                    )
+            cursor.execute("select 1 from pg_database where datname = %s", (DATABASE,))
+            if cursor.fetchone() is None:
+                owned = sql.SQL("create database {} owner {}")
+                cursor.execute(owned.format(sql.Identifier(DATABASE), sql.Identifier(ROLE)))
     finally:
         connection.close()
 

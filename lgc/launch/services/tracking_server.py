@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from lgc.errors import ServiceError
 from lgc.launch.services import s3
 from lgc.launch.services.layout import BUCKET, USER, Layout
-from lgc.launch.services.postgres import ROLE
+from lgc.launch.services.postgres import DATABASE, ROLE
 from lgc.launch.services.process import Service
 
 
@@ -60,7 +60,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         [
             "[mlflow]",
             "default_permission = NO_PERMISSIONS",
-            f"database_uri = postgresql+psycopg2://{ROLE}@{postgres}/mlflow_auth",
+            f"database_uri = postgresql+psycopg2://{ROLE}@{postgres}/{DATABASE}",
             f"admin_username = {USER}",
             f"admin_password = {layout.secret('mlflow-password')}",
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth",
@@ -68,7 +68,7 @@ def _environment(layout: Layout) -> dict[str, str]:
         ]
     )
     return {
-        "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{ROLE}@{postgres}/mlflow",
+        "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{ROLE}@{postgres}/{DATABASE}",
         "PGPASSFILE": str(layout.file("pgpass", f"{postgres}:*:{ROLE}:{password}\n")),
         "MLFLOW_AUTH_CONFIG_PATH": str(layout.file("mlflow-auth.ini", auth)),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": layout.secret("mlflow-flask"),
