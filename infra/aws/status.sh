@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Nodes, resources and the last lines of the running job:  infra/aws/status.sh [--dry-run]
+set -euo pipefail
 # shellcheck source=infra/aws/common.sh
 source "$(dirname "$0")/common.sh"
 

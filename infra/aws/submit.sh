@@ -2,6 +2,7 @@
 # Runs stages (all that are out of date, if none is named) on the cluster with the params.yaml of the working
 # directory:  infra/aws/submit.sh [--dry-run] [STAGE ...]
 # It goes on when this terminal closes (tmux on the head). Results: S3, MLflow and the shared outputs/.
+set -euo pipefail
 # shellcheck source=infra/aws/common.sh
 source "$(dirname "$0")/common.sh"
 

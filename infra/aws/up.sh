@@ -2,6 +2,7 @@
 # Starts the cluster:  infra/aws/up.sh SETTINGS.json PRICES.yaml [--dry-run] [--yes]
 # SETTINGS.json: terraform -chdir=infra/aws/terraform output -json > settings.json
 # It prints what an hour costs and asks before anything starts.
+set -euo pipefail
 # shellcheck source=infra/aws/common.sh
 source "$(dirname "$0")/common.sh"
 

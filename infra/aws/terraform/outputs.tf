@@ -1,4 +1,8 @@
 # Everything that infra/aws/cluster.yaml names.
+output "name" {
+  value = var.name
+}
+
 output "region" {
   value = var.region
 }
