@@ -17,7 +17,15 @@ fi
 mkdir -p "$state"
 chmod 700 "$state"
 if [ ! -s "$state/token" ]; then (umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$state/token"); fi
-"$python" "$here/render.py" "${words[0]}" "$state/token" >"$state/cluster.new"
+# for an MLflow server of yours: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, if they are set here
+(
+  umask 077
+  : >"$state/credentials"
+  for name in MLFLOW_TRACKING_USERNAME MLFLOW_TRACKING_PASSWORD; do
+    if [ -n "${!name:-}" ]; then printf '%s=%q\n' "$name" "${!name}" >>"$state/credentials"; fi
+  done
+)
+"$python" "$here/render.py" "${words[0]}" "$state/token" "$state/credentials" >"$state/cluster.new"
 "$python" "$here/cost.py" "$state/cluster.new" "${words[1]}"
 mv "$state/cluster.new" "$state/cluster.yaml"
 if ! $yes && ! $dry_run; then

@@ -46,7 +46,8 @@ cost, render = load("cost"), load("render")
 @pytest.fixture
 def cluster(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "token").write_text("t")
-    return yaml.safe_load(render.render(SETTINGS, tmp_path / "token"))
+    (tmp_path / "credentials").write_text("")
+    return yaml.safe_load(render.render(SETTINGS, tmp_path / "token", tmp_path / "credentials"))
 
 
 def prices(**changes: Any) -> dict[str, Any]:
@@ -93,7 +94,11 @@ def test_the_file_in_git_names_nobody() -> None:
 
 
 def test_every_name_is_a_terraform_output() -> None:
-    names = set(re.findall(r"\$\{(\w+)\}", (AWS / "cluster.yaml").read_text())) - {"NAMES", "token_file"}
+    names = set(re.findall(r"\$\{(\w+)\}", (AWS / "cluster.yaml").read_text())) - {
+        "NAMES",
+        "token_file",
+        "credentials_file",
+    }
     outputs = set(re.findall(r'^output "(\w+)"', (TERRAFORM / "outputs.tf").read_text(), re.M))
     assert names <= outputs
     assert outputs == set(SETTINGS)
@@ -186,7 +191,8 @@ def test_up_submit_status_down(script: Script, tmp_path: Path) -> None:
     assert done.stdout.endswith("nothing of the cluster is left\n")
     made = calls(tmp_path)
     assert [line.split()[1] for line in made] == ["up", "rsync-up", "exec", "exec", "down", "ec2"]
-    assert "lgc repro train_codec" in made[2]
+    assert "python pipelines/train.py train_codec; }" in made[2]
+    assert script("submit.sh").returncode != 0  # the cluster is gone
     assert "Values=lgc" in made[-1]
     assert not (tmp_path / "state").exists()
 
