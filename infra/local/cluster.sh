@@ -5,7 +5,8 @@
 #   infra/local/cluster.sh add N          start worker N (again)
 #   infra/local/cluster.sh status|down
 # `up` writes a file for your shell; then `lgc compose runtime.workers=NODES` and `lgc repro` use the cluster.
-# Everything listens on loopback. State is in runs/cluster, or $LGC_CLUSTER.
+# The dashboard is on loopback. Ray's own server listens on all interfaces whatever it is told, so the token is what keeps
+# strangers out. State is in runs/cluster, or $LGC_CLUSTER.
 set -euo pipefail
 
 state=${LGC_CLUSTER:-runs/cluster}

@@ -27,8 +27,9 @@ FAKE_PYTHON = """#!/usr/bin/env bash
 case "$*" in *"$RAY_AUTH_TOKEN"*) leak=leaked ;; esac
 echo "$* token=${#RAY_AUTH_TOKEN}:$RAY_AUTH_MODE address=${RAY_ADDRESS:-none} ${leak:-}" >> "$LOG"
 case "$*" in
-  *"scripts start"*) echo $$ >> "$LOG.pids"; exec sleep 60 ;;
-  *wait_for_nodes*) until [ "$(grep -c 'scripts start' "$LOG")" -ge "${!#}" ]; do sleep 0.05; done ;;
+  *"scripts start"*) [ -z "${BROKEN:-}" ] || exit 1; echo $$ >> "$LOG.pids"; exec sleep 60 ;;
+  *wait_for_nodes*) [ -z "${BROKEN:-}" ] || exec sleep 60
+    until [ "$(grep -c 'scripts start' "$LOG")" -ge "${!#}" ]; do sleep 0.05; done ;;
   *" repro"*) [ -z "${SLOW:-}" ] || exec sleep 60; exit "${STATUS:-0}" ;;
 esac
 """
@@ -110,6 +111,12 @@ def test_the_end_of_the_allocation_ends_everything(fake: dict[str, str]) -> None
     script.send_signal(signal.SIGTERM)
     assert script.wait(20) == 143
     assert all_ended(log)
+
+
+def test_a_node_without_ray_ends_the_wait(fake: dict[str, str]) -> None:
+    done = submit({**fake, "BROKEN": "1"})
+    assert done.returncode == 1
+    assert "error: Ray ended on a node before the cluster was complete" in done.stderr
 
 
 def test_without_params_it_says_so(fake: dict[str, str], tmp_path: Path) -> None:
