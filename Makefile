@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint report ui golden clean
+.PHONY: repro test test-slow lint report ui services services-down golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -26,6 +26,12 @@ report: .venv/.ready  ## write report/index.html from the last evaluation
 ui: .venv/.ready  ## browse the runs
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
+services: .venv/.services  ## PostgreSQL, an S3 store and an MLflow server on this machine
+	@$(BIN)/lgc services up
+
+services-down: .venv/.ready
+	@$(BIN)/lgc services down
+
 clean:  ## remove results, keep the environment
 	rm -rf outputs report runs mlflow.db* mlartifacts
 
@@ -34,6 +40,10 @@ clean:  ## remove results, keep the environment
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (about two minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/.services: .venv/.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[services]'
 	@touch $@
 
 golden: .venv/.ready  ## retrain the golden model and its files; only for a new format version

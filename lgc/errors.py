@@ -29,3 +29,7 @@ class ConfigError(LgcError):
 
 class TrainingError(LgcError):
     """A training run that cannot go on."""
+
+
+class ServiceError(LgcError):
+    """A local service (PostgreSQL, S3 store, MLflow) that cannot be started or reached."""

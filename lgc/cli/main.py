@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lgc.cli import bench, codec, data, project, report
+from lgc.cli import bench, codec, data, project, report, services
 from lgc.errors import LgcError
 
 app = typer.Typer(
@@ -21,7 +21,11 @@ codec.register(app)
 project.register(app)
 report.register(app)
 app.add_typer(data.app, name="data")
+<<<<<<< HEAD
 app.add_typer(bench.app, name="bench")
+=======
+app.add_typer(services.app, name="services")
+>>>>>>> infra
 
 
 def main() -> None:

@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 from lgc.config.schema import StorageConfig
 
-_PASSED_ON = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS")
+_PASSED_ON = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS",
+    "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+)  # fmt: skip
 
 
 def environment(storage: StorageConfig) -> dict[str, str]:

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Prints NAME@sha256:... for each image given, as its registry says today (needs docker with buildx, and the network).
+set -euo pipefail
+
+if [ $# -eq 0 ]; then
+  echo "usage: $0 IMAGE:TAG ..." >&2
+  exit 2
+fi
+for image in "$@"; do
+  digest=$(docker buildx imagetools inspect "$image" --format '{{.Manifest.Digest}}') || {
+    echo "error: $image: its registry names no digest" >&2
+    exit 1
+  }
+  case "$digest" in
+    sha256:????????????????????????????????????????????????????????????????) echo "${image%:*}@$digest" ;;
+    *) echo "error: $image: not a digest: $digest" >&2; exit 1 ;;
+  esac
+done

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# A Ray cluster of several nodes on this machine, each node a process of its own with token authentication.
+#   infra/local/cluster.sh up [NODES]     start a head without CPUs and NODES workers of one CPU (2 if not given)
+#   infra/local/cluster.sh kill N         end worker N at once, as a lost machine would
+#   infra/local/cluster.sh add N          start worker N (again)
+#   infra/local/cluster.sh status|down
+# `up` writes a file for your shell; then `lgc compose runtime.workers=NODES` and `lgc repro` use the cluster.
+# The dashboard is on loopback. Ray's own server listens on all interfaces whatever it is told, so the token is what keeps
+# strangers out. State is in runs/cluster, or $LGC_CLUSTER.
+set -euo pipefail
+
+state=${LGC_CLUSTER:-runs/cluster}
+python=${PYTHON:-python}
+export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_DISABLE_IMPORT_WARNING=1
+# a lost node is noticed within seconds instead of half a minute
+export RAY_health_check_period_ms=1000 RAY_health_check_failure_threshold=5 RAY_health_check_initial_delay_ms=5000
+
+fail() { echo "error: $*" >&2; exit 1; }
+
+free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
+alive() { # alive NAME: its process runs and is still the one that was started
+  local pid began
+  [ -f "$state/$1.pid" ] || return 1
+  read -r pid began <"$state/$1.pid"
+  [ "$(start_time "$pid")" = "$began" ]
+}
+
+start_time() { # of a process, in clock ticks after boot; a number that was given to another process has another one
+  local stat
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || { echo gone; return; }
+  awk '{ print $20 }' <<<"${stat##*) }"
+}
+
+start() { # start NAME RAY-START-ARGUMENTS...
+  local name=$1
+  shift
+  if alive "$name"; then echo "$name: runs already"; return; fi
+  RAY_AUTH_TOKEN_PATH=$state/token setsid "$python" -m ray.scripts.scripts start --block --disable-usage-stats \
+    --node-ip-address=127.0.0.1 --object-store-memory="${LGC_OBJECT_STORE:-150000000}" "$@" \
+    >"$state/$name.log" 2>&1 </dev/null &
+  local pid=$!
+  echo "$pid $(start_time "$pid")" >"$state/$name.pid"
+  for _ in $(seq 1 600); do
+    if grep -q "Ray runtime started" "$state/$name.log"; then echo "$name: started"; return; fi
+    if ! alive "$name"; then break; fi
+    sleep 0.2
+  done
+  fail "$name did not start: $(tail -n 1 "$state/$name.log")"
+}
+
+stop() { # stop NAME SIGNAL: the process and its children, which share its session
+  alive "$1" || { rm -f "$state/$1.pid"; return 0; }
+  local pid _
+  read -r pid _ <"$state/$1.pid"
+  kill -s "$2" -- "-$pid" 2>/dev/null || true
+  for _ in $(seq 1 50); do alive "$1" || break; sleep 0.2; done
+  kill -s KILL -- "-$pid" 2>/dev/null || true
+  rm -f "$state/$1.pid"
+}
+
+worker() {
+  start "worker-$1" --address="$(cat "$state/address")" --num-cpus=1
+}
+
+up() {
+  local nodes=${1:-2}
+  case "$nodes" in '' | *[!0-9]*) fail "NODES is a number, not $nodes" ;; esac
+  mkdir -p "$state"
+  state=$(cd "$state" && pwd)
+  chmod 700 "$state"
+  if [ ! -s "$state/token" ]; then
+    (umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$state/token")
+  fi
+  if ! alive head; then
+    local port dashboard client
+    port=$(free_port) dashboard=$(free_port) client=$(free_port)
+    # Ray puts sockets below its folder, whose path must stay short
+    [ -s "$state/folder" ] || mktemp -d /tmp/lgc-ray-XXXXXX >"$state/folder"
+    echo "127.0.0.1:$port" >"$state/address"
+    start head --head --port="$port" --num-cpus=0 --include-dashboard=true --dashboard-host=127.0.0.1 \
+      --dashboard-port="$dashboard" --ray-client-server-port="$client" --temp-dir="$(cat "$state/folder")"
+  fi
+  local number
+  for number in $(seq 1 "$nodes"); do worker "$number"; done
+  printf 'export RAY_ADDRESS=%s RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=%q\n' "$(cat "$state/address")" "$state/token" \
+    >"$state/env"
+  echo "use it:  . $state/env && lgc compose runtime.workers=$nodes && lgc repro"
+}
+
+need() { [ -s "$state/address" ] || fail "$state: no cluster here; start one with $0 up"; state=$(cd "$state" && pwd); }
+
+case "${1:-}" in
+  up) up "${2:-2}" ;;
+  kill)
+    need
+    alive "worker-${2:-}" || fail "worker ${2:-} does not run"
+    stop "worker-$2" KILL
+    echo "worker-$2: killed"
+    ;;
+  add)
+    need
+    worker "${2:?which worker}"
+    ;;
+  status)
+    need
+    for file in "$state"/*.pid; do
+      [ -e "$file" ] || { echo "nothing runs"; exit 1; }
+      name=$(basename "$file" .pid)
+      if alive "$name"; then echo "$name: runs"; else echo "$name: gone"; fi
+    done
+    ;;
+  down)
+    need
+    for file in "$state"/worker-*.pid "$state"/head.pid; do
+      [ -e "$file" ] || continue
+      name=$(basename "$file" .pid)
+      stop "$name" TERM
+      echo "$name: ended"
+    done
+    rm -rf "$(cat "$state/folder")" "$state/folder" "$state/address" "$state/env"
+    ;;
+  *) echo "usage: $0 up [NODES] | kill N | add N | status | down" >&2; exit 2 ;;
+esac

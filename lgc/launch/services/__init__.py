@@ -1,0 +1,1 @@
+"""PostgreSQL, an S3 store and an MLflow server as plain processes on loopback."""

@@ -1,0 +1,84 @@
+"""Brings all services up and down, and says how they are."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lgc.launch.services import layout as layouts
+from lgc.launch.services import postgres, s3, tracking_server
+from lgc.launch.services.layout import Layout, Ports
+from lgc.launch.services.process import running, start, stop
+
+NAMES: Final = ("postgres", "s3", "mlflow")
+"""In the order of starting; each needs those before it."""
+_STOP_SIGNALS: Final[Mapping[str, signal.Signals]] = {"postgres": signal.SIGINT}
+
+
+@dataclass(frozen=True)
+class Status:
+    """How one service is."""
+
+    name: str
+    pid: int | None
+    port: int
+    healthy: bool
+
+
+def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
+    """Start what does not run yet; those that this call started end again when a later one fails."""
+    layout = layouts.create(folder, ports)
+    started: list[str] = []
+    try:
+        for name, make, prepare in (
+            ("postgres", postgres.service, postgres.create_database),
+            ("s3", s3.service, s3.create_bucket),
+            ("mlflow", tracking_server.service, None),
+        ):
+            if start(make(layout), layout.folder):
+                started.append(name)
+                say(f"{name}: started on 127.0.0.1:{getattr(ports, name)}")
+            else:
+                say(f"{name}: runs already")
+            if prepare is not None:
+                prepare(layout)
+    except BaseException:
+        for name in reversed(started):
+            stop(name, layout.folder, _STOP_SIGNALS.get(name, signal.SIGTERM))
+        raise
+    layout.file("env", "".join(f"export {name}={value}\n" for name, value in environment(layout).items()))
+    return layout
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """What a pipeline needs beside its configuration: credentials."""
+    return {**s3.keys(layout), **tracking_server.credentials(layout)}
+
+
+def status(folder: Path) -> list[Status]:
+    """How each service is."""
+    layout = layouts.read(folder)
+    checks: Mapping[str, Callable[[Layout], bool]] = {
+        "postgres": postgres.answers,
+        "s3": s3.answers,
+        "mlflow": tracking_server.answers,
+    }
+    found = []
+    for name in NAMES:
+        pid = running(name, layout.folder)
+        healthy = pid is not None and checks[name](layout)
+        found.append(Status(name, pid, getattr(layout.ports, name), healthy))
+    return found
+
+
+def down(folder: Path, delete: bool = False) -> list[str]:
+    """End the services that were started from ``folder``; their names. Data stays unless ``delete``."""
+    layout = layouts.read(folder)
+    ended = [n for n in reversed(NAMES) if stop(n, layout.folder, _STOP_SIGNALS.get(n, signal.SIGTERM))]
+    if delete:
+        shutil.rmtree(layout.folder)
+    return ended

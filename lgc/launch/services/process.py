@@ -1,0 +1,141 @@
+"""Background processes with pid files. Only processes started from here are ever ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from lgc.errors import ServiceError
+
+START_SECONDS: Final = 180
+_STOP_SECONDS: Final = 30
+_CLOCK_SLACK: Final = 2.0
+"""Start times come from the boot time, which a clock correction may move a little."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One background process and how to see that it works."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    ready: Callable[[], bool]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    """Account to run as; only root can choose one."""
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+def start(service: Service, folder: Path) -> bool:
+    """Start a service and wait until it is ready; False when it already ran.
+
+    Raises:
+        ServiceError: its port is taken, or it ended or stayed silent; the message has the log's last line.
+    """
+    if running(service.name, folder):
+        return False
+    if port_taken(service.port):
+        raise ServiceError(f"{service.name}: port {service.port} is taken by another program; choose another")
+    log = folder / f"{service.name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            list(service.command),
+            cwd=folder,
+            env={**os.environ, **service.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **account(service.user),
+        )
+    record = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+    _pid_file(service.name, folder).write_text(json.dumps(record), encoding="utf-8")
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if service.ready():
+            return True
+        time.sleep(0.2)
+    state = "did not answer" if process.poll() is None else "ended"
+    stop(service.name, folder, service.stop_signal)
+    raise ServiceError(f"{service.name}: {state}: {_last_line(log)} (all of it: {log})")
+
+
+def stop(name: str, folder: Path, how: signal.Signals = signal.SIGTERM) -> bool:
+    """End a service that was started from here; False when none runs."""
+    process = _process(name, folder)
+    if process is not None:
+        for number in (how, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)  # it leads a session of its own, so this reaches nothing else
+            with contextlib.suppress(psutil.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    _pid_file(name, folder).unlink(missing_ok=True)
+    return process is not None
+
+
+def running(name: str, folder: Path) -> int | None:
+    """Process id of a service that was started from here and still runs."""
+    process = _process(name, folder)
+    return None if process is None else process.pid
+
+
+def account(user: str | None) -> dict[str, Any]:
+    """Arguments for ``subprocess`` that make a child run as ``user``, with none of our groups."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def port_taken(port: int) -> bool:
+    """Whether something listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _process(name: str, folder: Path) -> psutil.Process | None:
+    """The recorded process, unless it ended or its number now belongs to another one."""
+    try:
+        record = json.loads(_pid_file(name, folder).read_text(encoding="utf-8"))
+        process = psutil.Process(int(record["pid"]))
+        same = abs(process.create_time() - float(record["created"])) < _CLOCK_SLACK
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+
+
+def _pid_file(name: str, folder: Path) -> Path:
+    return folder / f"{name}.pid"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "no output"

@@ -1,0 +1,150 @@
+"""Dockerfiles: hadolint's rules that matter here, in Python, and hadolint itself where it is installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCKER = ROOT / "infra" / "docker"
+FILES = [DOCKER / "Dockerfile", DOCKER / "mlflow.Dockerfile"]
+IDS = [path.name for path in FILES]
+Instruction = tuple[str, str]
+
+
+def instructions(path: Path) -> list[Instruction]:
+    """(name, rest) of every instruction, continuation lines joined."""
+    lines = [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+    joined = re.sub(r"\\\n", " ", "\n".join(lines))
+    return [
+        (n.upper(), " ".join(rest.split()))
+        for n, _, rest in (line.partition(" ") for line in joined.splitlines())
+        if n
+    ]
+
+
+def pinned(constraint: str) -> str:
+    text = (ROOT / "requirements/constraints.txt").read_text()
+    return next(line for line in text.splitlines() if line.split("==")[0].lower() == constraint.lower())
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_the_base_is_pinned_and_overridable(path: Path) -> None:
+    found = instructions(path)
+    assert found[0][0] == "ARG"
+    name, _, image = found[0][1].partition("=")
+    tag = image.rpartition(":")[2]
+    assert re.fullmatch(r"\d+\.\d+\.\d+-slim-\w+", tag)
+    assert {rest.split()[0] for key, rest in found if key == "FROM"} == {f"${{{name}}}"}
+    assert "sha256" not in path.read_text()  # digests are resolved, never written down
+
+
+def test_both_images_stand_on_one_base() -> None:
+    assert len({instructions(path)[0] for path in FILES}) == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_it_runs_as_a_number_that_is_not_root(path: Path) -> None:
+    found = instructions(path)
+    users = [rest for key, rest in found if key == "USER"]
+    assert users == ["1000:1000"]
+    last = max(index for index, (key, _) in enumerate(found) if key in ("RUN", "COPY"))
+    assert last < found.index(("USER", "1000:1000"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_layers_are_clean(path: Path) -> None:
+    for key, rest in instructions(path):
+        assert key not in ("ADD", "MAINTAINER", "VOLUME")
+        assert "sudo" not in rest
+        if "apt-get install" in rest:
+            assert {"--no-install-recommends", "rm -rf /var/lib/apt/lists/*"} <= {
+                part for part in ("--no-install-recommends", "rm -rf /var/lib/apt/lists/*") if part in rest
+            }
+            assert rest.startswith("apt-get update &&")
+        if key in ("CMD", "ENTRYPOINT"):
+            assert rest.startswith("[")
+        if key == "WORKDIR":
+            assert rest.startswith("/")
+        if key in ("ENV", "ARG"):
+            assert not re.search(r"PASSWORD|SECRET|TOKEN=|_KEY", rest)
+    text = path.read_text()
+    assert "PIP_NO_CACHE_DIR=1" in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_copies_exist_and_are_let_in(path: Path) -> None:
+    ignored = path.with_name(f"{path.name}.dockerignore").read_text().splitlines()
+    allowed = [line[1:] for line in ignored if line.startswith("!")]
+    assert "*" in ignored
+    for key, rest in instructions(path):
+        if key != "COPY" or "--from=" in rest:
+            continue
+        for source in rest.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert any(source == entry or source.startswith(f"{entry}/") for entry in allowed), source
+    assert not [entry for entry in allowed if entry.startswith((".git", "outputs", "runs", "infra/compose"))]
+
+
+def test_versions_are_those_of_the_lock() -> None:
+    arguments = dict(rest.split("=", 1) for key, rest in instructions(FILES[0]) if key == "ARG")
+    assert f"torch=={arguments['TORCH']}" == pinned("torch")
+    assert f"torchvision=={arguments['TORCHVISION']}" == pinned("torchvision")
+    (install,) = [rest for key, rest in instructions(FILES[1]) if "pip install" in rest]
+    for requirement in re.findall(r"[\w-]+==[\w.]+", install):
+        assert requirement == pinned(requirement.split("==")[0])
+
+
+def test_ray_is_the_same_everywhere() -> None:
+    version = pinned("ray").split("==")[1]
+    for path in (ROOT / "infra/k8s/cluster/raycluster.yaml", ROOT / "infra/k8s/job/rayjob.yaml"):
+        (document,) = yaml.safe_load_all(path.read_text())
+        assert document["spec"].get("rayClusterSpec", document["spec"])["rayVersion"] == version
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_hadolint(path: Path) -> None:
+    tool = shutil.which("hadolint")
+    if tool is None:
+        pytest.skip("hadolint is not installed")
+    # DL3008: Debian removes old versions of packages, so that a pin breaks the build within weeks
+    done = subprocess.run([tool, "--ignore", "DL3008", str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> dict[str, str]:
+    """An environment with a docker that notes what it is given."""
+    fake = tmp_path / "bin" / "docker"
+    fake.parent.mkdir()
+    fake.write_text('#!/bin/sh\necho "$*" >> "$LOG"\ncase "$*" in *imagetools*) printf "%s\\n" "$DIGEST";; esac\n')
+    fake.chmod(0o755)
+    digest = "sha256:" + "0123456789abcdef" * 4
+    return {"PATH": f"{fake.parent}:{os.environ['PATH']}", "LOG": str(tmp_path / "log"), "DIGEST": digest}
+
+
+def test_the_build_uses_the_digest_of_its_base(docker: dict[str, str]) -> None:
+    done = subprocess.run([str(DOCKER / "build.sh"), "cpu", "mlflow"], env=docker, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    look, *builds = Path(docker["LOG"]).read_text().splitlines()
+    assert "python:3.11" in look
+    assert len(builds) == 2
+    assert all(f"PYTHON_IMAGE=python@{docker['DIGEST']}" in line for line in builds)
+    assert "VARIANT=cpu" in builds[0]
+    assert "lgc:0.1.0-cpu" in builds[0]
+
+
+@pytest.mark.parametrize("digest", ["", "latest", "sha256:12"])
+def test_what_is_no_digest_is_refused(docker: dict[str, str], digest: str) -> None:
+    done = subprocess.run(
+        [str(DOCKER / "build.sh"), "cpu"], env={**docker, "DIGEST": digest}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: python:3.11")
+    assert len(Path(docker["LOG"]).read_text().splitlines()) == 1

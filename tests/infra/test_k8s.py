@@ -1,0 +1,307 @@
+"""Manifests for Kubernetes: every file and every rendered overlay, strictly, and what security asks of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lgc.config.paths import TRAIN_STAGES
+from tests.infra.strict import problems
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "infra" / "k8s"
+OVERLAYS = [f"{name}/{part}" for name in ("dev", "gpu", "spot") for part in ("services", "cluster", "stages")]
+STAGES = ("prepare", *TRAIN_STAGES, "evaluate")
+Manifest = dict[str, Any]
+
+
+def documents(text: str) -> list[Manifest]:
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+PLAIN = [
+    pytest.param(document, id=f"{path.parent.name}/{document['kind']}-{document['metadata']['name']}")
+    for path in sorted(K8S.rglob("*.yaml"))
+    if path.name != "kustomization.yaml"
+    for document in documents(path.read_text())
+]
+
+
+@cache
+def render(overlay: str) -> str:
+    """The overlay as kustomize builds it."""
+    tool = shutil.which("kustomize")
+    command = [tool, "build"] if tool else ["kubectl", "kustomize"] if shutil.which("kubectl") else None
+    if command is None:
+        pytest.skip("neither kustomize nor kubectl is here to build overlays")
+    done = subprocess.run([*command, str(K8S / "overlays" / overlay)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def built(overlay: str) -> list[Manifest]:
+    return documents(render(overlay))
+
+
+def pods(manifest: Manifest) -> Iterator[tuple[str, Manifest]]:
+    """(name, pod specification) of everything in an object that makes pods."""
+    spec = manifest.get("spec", {})
+    cluster = spec.get("rayClusterSpec", spec)
+    if "headGroupSpec" in cluster:
+        yield "head", cluster["headGroupSpec"]["template"]["spec"]
+        for group in cluster["workerGroupSpecs"]:
+            yield group["groupName"], group["template"]["spec"]
+    elif "template" in spec:
+        yield manifest["metadata"]["name"], spec["template"]["spec"]
+
+
+def all_pods() -> list[Any]:
+    return [
+        pytest.param(pod, id=f"{document['kind']}-{document['metadata']['name']}-{name}")
+        for parameter in PLAIN
+        for document in parameter.values
+        for name, pod in pods(document)
+    ]
+
+
+@pytest.mark.parametrize("manifest", PLAIN)
+def test_every_file_is_valid(manifest: Manifest) -> None:
+    assert problems(manifest) == []
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_overlay_is_valid(overlay: str) -> None:
+    found = built(overlay)
+    assert found
+    assert [line for manifest in found for line in problems(manifest)] == []
+    assert {manifest["metadata"].get("namespace", "lgc") for manifest in found} == {"lgc"}
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("", "specs"),
+        ("spec", "rayVersions"),
+        ("spec.authOptions", "modes"),
+        ("spec.headGroupSpec", "replicas"),
+        ("spec.headGroupSpec.template.spec", "container"),
+        ("spec.headGroupSpec.template.spec.containers.0", "envForm"),
+        ("spec.workerGroupSpecs.0", "maxReplica"),
+        ("spec.workerGroupSpecs.0.template.spec.containers.0.resources", "limit"),
+    ],
+)
+def test_an_unknown_key_fails(path: str, key: str) -> None:
+    manifest = copy.deepcopy(documents((K8S / "cluster/raycluster.yaml").read_text())[0])
+    place: Any = manifest
+    for part in path.split(".") if path else []:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place[key] = "x"
+    assert any(key in line for line in problems(manifest))
+
+
+def test_a_wrong_type_fails() -> None:
+    manifest = documents((K8S / "cluster/raycluster.yaml").read_text())[0]
+    manifest["spec"]["workerGroupSpecs"][0]["maxReplicas"] = "many"
+    assert problems(manifest)
+
+
+def test_the_job_and_the_cluster_are_the_same_specification() -> None:
+    cluster = documents((K8S / "cluster/raycluster.yaml").read_text())[0]
+    job = documents((K8S / "job/rayjob.yaml").read_text())[0]
+    assert job["spec"]["rayClusterSpec"] == cluster["spec"]
+
+
+@pytest.mark.parametrize("name", ["dev", "gpu", "spot"])
+def test_each_stage_has_its_job(name: str) -> None:
+    jobs = {job["metadata"]["labels"]["lgc/stage"]: job for job in built(f"{name}/stages")}
+    assert set(jobs) == set(STAGES)
+    for stage, job in jobs.items():
+        script = f"pipelines/{stage}.py" if stage in ("prepare", "evaluate") else f"pipelines/train.py {stage}"
+        assert job["spec"]["entrypoint"].endswith(f"python {script}")
+        assert (ROOT / script.split()[0]).is_file()
+        assert job["metadata"]["name"] == f"lgc-{stage.replace('_', '-')}"
+        assert job["spec"]["shutdownAfterJobFinishes"] is True
+        assert job["spec"]["submissionMode"] == "SidecarMode"
+
+
+def groups(overlay: str) -> dict[str, Manifest]:
+    (cluster,) = built(overlay)
+    return {group["groupName"]: group for group in cluster["spec"]["workerGroupSpecs"]}
+
+
+def test_overlays_differ_in_what_they_promise() -> None:
+    dev, gpu, spot = (groups(f"{name}/cluster") for name in ("dev", "gpu", "spot"))
+    assert set(dev) == {"cpu"}
+    limits = gpu["gpu"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits["nvidia.com/gpu"] == "1"
+    assert gpu["gpu"]["minReplicas"] == 0
+    assert "affinity" not in gpu["gpu"]["template"]["spec"]
+    terms = spot["gpu"]["template"]["spec"]["affinity"]["nodeAffinity"]
+    assert "spot" in json.dumps(terms)
+    assert len(spot["gpu"]["template"]["spec"]["tolerations"]) > len(gpu["gpu"]["template"]["spec"]["tolerations"])
+    kinds = {manifest["metadata"]["name"] for manifest in built("dev/services")}
+    assert {"lgc-postgres", "lgc-s3", "lgc-bucket"} <= kinds
+    assert not {"lgc-postgres", "lgc-s3"} & {manifest["metadata"]["name"] for manifest in built("gpu/services")}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_images_have_tags_and_never_latest(overlay: str) -> None:
+    for manifest in built(overlay):
+        for _, pod in pods(manifest):
+            for container in pod["containers"]:
+                tag = container["image"].rpartition(":")[2]
+                assert ":" in container["image"]
+                assert tag not in ("", "latest")
+
+
+@pytest.mark.parametrize("pod", all_pods())
+def test_pods_run_with_few_rights_and_limits(pod: Manifest) -> None:
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not pod.get("hostNetwork")
+    for container in pod["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        for kind in ("requests", "limits"):
+            assert {"cpu", "memory"} <= set(container["resources"][kind])
+    assert not [volume for volume in pod.get("volumes", []) if "hostPath" in volume]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_secret_is_in_the_manifests(overlay: str) -> None:
+    found = built(overlay)
+    assert not [manifest for manifest in found if manifest["kind"] == "Secret"]
+    for manifest in found:
+        for _, pod in pods(manifest):
+            for container in pod["containers"]:
+                for variable in container.get("env", []):
+                    if "PASSWORD" in variable["name"] or "SECRET" in variable["name"]:
+                        assert variable["value"].startswith("/run/secrets/")
+
+
+@pytest.mark.parametrize("name", ["dev", "gpu", "spot"])
+def test_everything_that_is_named_exists(name: str) -> None:
+    """Config maps, secrets, claims and accounts that pods name are made by an overlay, by secrets.sh or run.sh."""
+    every = [manifest for part in ("services", "cluster", "stages") for manifest in built(f"{name}/{part}")]
+    made = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in every} | {("ConfigMap", "lgc-params")}
+    printed = subprocess.run(
+        [str(K8S / "secrets.sh"), "--dev", "--dry-run"], capture_output=True, text=True, check=True
+    ).stdout
+    made |= {("Secret", line.split(":")[0]) for line in printed.splitlines()}
+    for manifest in every:
+        for _, pod in pods(manifest):
+            wanted = {("ServiceAccount", pod["serviceAccountName"])} if "serviceAccountName" in pod else set()
+            for volume in pod.get("volumes", []):
+                wanted |= {("Secret", volume["secret"]["secretName"])} if "secret" in volume else set()
+                wanted |= {("ConfigMap", volume["configMap"]["name"])} if "configMap" in volume else set()
+                claim = volume.get("persistentVolumeClaim")
+                wanted |= {("PersistentVolumeClaim", claim["claimName"])} if claim else set()
+            for container in pod["containers"]:
+                for source in container.get("envFrom", []):
+                    wanted |= {("ConfigMap", source["configMapRef"]["name"])} if "configMapRef" in source else set()
+                    wanted |= {("Secret", source["secretRef"]["name"])} if "secretRef" in source else set()
+            assert wanted <= made
+
+
+def test_the_network_is_closed_but_for_what_is_listed() -> None:
+    policies = {
+        manifest["metadata"]["name"]: manifest["spec"]
+        for manifest in built("gpu/services")
+        if manifest["kind"] == "NetworkPolicy"
+    }
+    assert policies["deny-all"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    for spec in policies.values():
+        assert all(rule.get("from") for rule in spec.get("ingress", []))
+    operator = policies["ray"]["ingress"][1]
+    assert operator["ports"] == [{"protocol": "TCP", "port": 8265}]
+    services = [m for o in OVERLAYS for m in built(o) if m["kind"] == "Service"]
+    assert {m["spec"].get("type", "ClusterIP") for m in services} == {"ClusterIP"}
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script with a kubectl that notes what it is given."""
+    fake = tmp_path / "bin" / "kubectl"
+    fake.parent.mkdir()
+    fake.write_text(
+        '#!/bin/sh\necho "$*" >> "$LOG"\ncase "$*" in *" get secret "*) exit 1;; *jsonpath*) echo "$STATE";; '
+        '*"create -f -"*) cat >> "$LOG";; *"apply -f -"*) cat > /dev/null;; esac\n'
+    )
+    fake.chmod(0o755)
+    environment = {
+        "PATH": f"{fake.parent}:{os.environ['PATH']}",
+        "LOG": str(tmp_path / "log"),
+        "LGC_POLL_SECONDS": "0",
+    }
+
+    def run(script: str, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(K8S / script), *words], cwd=tmp_path, env={**environment, **extra},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def test_secrets_are_random_each_time_and_not_printed(kubectl: Callable, tmp_path: Path) -> None:
+    assert kubectl("secrets.sh", "--dev").returncode == 0
+    first = [d["data"] for d in documents(_manifests(tmp_path / "log"))]
+    (tmp_path / "log").unlink()
+    done = kubectl("secrets.sh", "--dev")
+    second = [d["data"] for d in documents(_manifests(tmp_path / "log"))]
+    assert len(first) == len(second) == 6
+    assert all(one != other for one, other in zip(first, second, strict=True))
+    values = [value for data in second for value in data.values() if len(value) > 20]
+    assert not [value for value in values if value in done.stdout + done.stderr]
+
+
+def _manifests(log: Path) -> str:
+    lines = log.read_text().splitlines()
+    text = ["---" if line.startswith("create -f") else line for line in lines if not line.startswith("-n lgc get")]
+    return "\n".join(text)
+
+
+def test_secrets_without_a_database_say_what_to_set(kubectl: Callable) -> None:
+    done = kubectl("secrets.sh", LGC_POSTGRES_URI="")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: set LGC_POSTGRES_URI to the database of MLflow, or pass --dev\n",
+    )
+
+
+def test_run_applies_one_stage_after_another(kubectl: Callable, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    done = kubectl("run.sh", "gpu", "prepare", "train_codec", STATE="Complete SUCCEEDED")
+    assert done.returncode == 0, done.stderr
+    applied = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("apply -k")]
+    assert [line.split("-l ")[1] for line in applied] == ["lgc/stage=prepare", "lgc/stage=train_codec"]
+
+
+@pytest.mark.parametrize(
+    ("words", "state", "says"),
+    [
+        (("gpu", "prepare"), "Failed FAILED", "error: prepare ended as Failed FAILED"),
+        (("gpu", "prepare"), "Complete STOPPED", "error: prepare ended as Complete STOPPED"),
+        (("gpu", "nonsense"), "", "error: no stage nonsense"),
+        (("nonsense",), "", "usage: "),
+        ((), "", "usage: "),
+    ],
+)
+def test_run_says_what_went_wrong(
+    kubectl: Callable, tmp_path: Path, words: tuple[str, ...], state: str, says: str
+) -> None:
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    done = kubectl("run.sh", *words, STATE=state)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(says)

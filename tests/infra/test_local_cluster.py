@@ -1,0 +1,104 @@
+"""infra/local/cluster.sh: a Ray cluster of several nodes on this machine, and a stage that loses one of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import copy_project, runner
+
+SCRIPT = Path(__file__).parents[2] / "infra" / "local" / "cluster.sh"
+Call = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def call() -> Iterator[tuple[Call, Path]]:
+    """Runs the script on a state folder of its own (a short path: Ray puts sockets below it)."""
+    with tempfile.TemporaryDirectory(prefix="lgc-c-") as folder:
+        state = Path(folder) / "c"
+
+        def run(*words: str) -> subprocess.CompletedProcess[str]:
+            environment = {**os.environ, "LGC_CLUSTER": str(state), "PYTHON": sys.executable}
+            return subprocess.run(
+                [str(SCRIPT), *words], env=environment, capture_output=True, text=True, check=False, timeout=400
+            )
+
+        yield run, state
+        if (state / "address").exists():
+            run("down")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "usage: "),
+        (("nonsense",), "usage: "),
+        (("up", "many"), "error: NODES is a number, not many"),
+        (("status",), "error: "),
+        (("down",), "error: "),
+        (("kill", "1"), "error: "),
+    ],
+)
+def test_wrong_use_is_one_line(call: tuple[Call, Path], words: tuple[str, ...], says: str) -> None:
+    done = call[0](*words)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(says)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_stage_survives_the_loss_of_a_node(call: tuple[Call, Path], tmp_path: Path) -> None:
+    run_script, state = call
+    up = run_script("up", "2")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert (state / "token").stat().st_mode & 0o777 == 0o600
+    assert run_script("status").stdout.count(": runs") == 3
+
+    variables = {
+        "RAY_ADDRESS": (state / "address").read_text().strip(),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(state / "token"),
+    }
+    refused = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", variables["RAY_ADDRESS"]],
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert "InvalidAuthToken" in refused.stdout + refused.stderr
+
+    root = copy_project(tmp_path / "project")
+    run = runner(root)
+    run(["lgc", "compose", "profile=smoke", "tracking=off", "runtime.workers=2", "runtime.threads=1",
+         "train_codec.settings.samples=960", "train_codec.settings.checkpoint_every=64"])  # fmt: skip
+    run(["python", "pipelines/prepare.py"])
+    environment = {**os.environ, **variables, "PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}
+    log = tmp_path / "stage.log"
+    with log.open("w") as output:
+        stage = subprocess.Popen(
+            [sys.executable, "pipelines/train.py", "train_codec"], cwd=root, env=environment,
+            stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 240
+        while not list(root.glob("runs/train_codec-*/checkpoint_*/*")):
+            assert stage.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+            time.sleep(0.2)
+        assert run_script("kill", "2").stdout == "worker-2: killed\n"
+        assert stage.poll() is None, "the stage ended before a node was lost"
+        assert run_script("add", "3").returncode == 0
+        assert stage.wait(300) == 0, log.read_text()[-3000:]
+    finally:
+        if stage.poll() is None:
+            stage.kill()
+            stage.wait()
+    assert '"samples": 960' in (root / "outputs/train_codec/metrics.json").read_text()
+    assert run_script("down").returncode == 0
+    assert not (state / "address").exists()
