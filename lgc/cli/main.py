@@ -21,11 +21,8 @@ codec.register(app)
 project.register(app)
 report.register(app)
 app.add_typer(data.app, name="data")
-<<<<<<< HEAD
 app.add_typer(bench.app, name="bench")
-=======
 app.add_typer(services.app, name="services")
->>>>>>> infra
 
 
 def main() -> None:
