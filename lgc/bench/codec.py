@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from lgc import images
+from lgc.backbones import allow_torchvision
 from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
 from lgc.bench.turns import Spread, ratios, take_turns, time_inside
@@ -110,10 +111,11 @@ def _tasks(
 
 def _compressai(name: str) -> Any:
     """The model at quality 1 with random weights: its pictures mean nothing, its times do."""
-    from compressai.zoo import image_models
+    allow_torchvision()
+    from compressai.zoo import image
 
     torch.manual_seed(0)
-    network = image_models[name](quality=1, pretrained=False).eval()
+    network = getattr(image, name)(quality=1, pretrained=False).eval()
     network.update()
     return network
 
