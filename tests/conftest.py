@@ -35,6 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::FutureWarning")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start engines take minutes: first, so that no worker is left alone with them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(("tests/pipeline", "tests/launch")))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests for GPUs say why they did not run."""
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():

@@ -64,10 +64,10 @@ def repro(
     wants_ray = config.runtime.engine == "ray" and not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
     if not wants_ray or up_to_date(command, environment):
         raise typer.Exit(subprocess.call(command, env=environment))
-    from lgc.launch.cluster import DRIVER_ENVIRONMENT, local_cluster
+    from lgc.launch.cluster import local_cluster
 
-    with local_cluster() as address:
-        raise typer.Exit(subprocess.call(command, env={**environment, **DRIVER_ENVIRONMENT, "RAY_ADDRESS": address}))
+    with local_cluster() as variables:
+        raise typer.Exit(subprocess.call(command, env={**environment, **variables}))
 
 
 def up_to_date(command: list[str], environment: dict[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,8 +23,13 @@ DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TR
 
 
 @contextmanager
-def local_cluster() -> Iterator[str]:
-    """Start a Ray head on loopback, yield its address, and end it (and nothing else) on the way out."""
+def local_cluster() -> Iterator[dict[str, str]]:
+    """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) on the way out.
+
+    Ray's control service listens on every interface whatever address it is told, and whoever reaches it can run
+    code; so each cluster has a token of its own.
+    """
+    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     port, dashboard, client = _free_ports(3)
     # Ray puts sockets below its folder, whose path must stay short
     with tempfile.TemporaryDirectory(prefix="lgc-ray-") as folder:
@@ -40,17 +46,16 @@ def local_cluster() -> Iterator[str]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **_ENV},
+                env={**os.environ, **_ENV, **access},
             )
         try:
             _wait_until_up(head, port, log)
-            yield f"127.0.0.1:{port}"
+            yield {"RAY_ADDRESS": f"127.0.0.1:{port}", **DRIVER_ENVIRONMENT, **access}
         finally:
             _end(head)
 
 
 _ENV: Final = {
-    "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
     "RAY_worker_niceness": "0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import warnings
@@ -24,7 +25,6 @@ _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 
 QUIET: Final[Mapping[str, str]] = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -58,8 +58,7 @@ def run_ray(
     Raises:
         TrainingError: the job failed for good; the message is its last error.
     """
-    for key, value in QUIET.items():
-        os.environ.setdefault(key, value)
+    _set_environment(address)
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -98,12 +97,11 @@ def run_ray(
 
 def connect(address: str | None) -> None:
     """Join a running cluster, or start Ray on this machine for as long as this process lives."""
+    _set_environment(address)
     import ray
 
     if ray.is_initialized():
         return
-    for key, value in QUIET.items():
-        os.environ.setdefault(key, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
@@ -111,6 +109,15 @@ def connect(address: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+def _set_environment(address: str | None) -> None:
+    """What Ray reads when it is first imported; what the user set wins."""
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    if not (address or os.environ.get("RAY_ADDRESS")) and "RAY_AUTH_MODE" not in os.environ:
+        # a Ray of our own listens on every interface: nobody else has its token
+        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
 
 
 class RayContext:
