@@ -121,7 +121,11 @@ class TrainingLoader:
         return batch.pin_memory() if self._pin else batch
 
     def batches(self, position: int) -> Iterator[Batch]:
-        """Batches from sample ``position`` on, each made in a thread while the last one is in use."""
+        """Batches from sample ``position`` on; for a GPU each is made in a thread while the last one is in use.
+
+        Not on a CPU: a second thread that computes has its own pool of OpenMP threads, and with more of those than
+        cores they all sleep between operations instead of waiting actively.
+        """
 
         def produce() -> Iterator[Batch]:
             at = position
@@ -129,7 +133,7 @@ class TrainingLoader:
                 yield self.batch_at(at)
                 at += self._batch_size
 
-        return prefetch(produce, depth=2)
+        return prefetch(produce, depth=2) if self._pin else produce()
 
 
 def read_batch(split: Split, rows: torch.Tensor) -> Batch:
