@@ -21,6 +21,7 @@ from lgc.metrics.base import PictureMetric
 from lgc.metrics.distribution import Extractor
 from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions, RGBAnalyzer
+from lgc.models.transforms import STRIDE
 
 BATCH: Final = 16
 Tick = Callable[[int], None]
@@ -151,7 +152,7 @@ class _Collector:
     @torch.no_grad()
     def reference(self, x: torch.Tensor, batch: Batch) -> None:
         if self._bench.reference is not None:
-            padded = images.pad(x.to(self._bench.device), 16)
+            padded = images.pad(x.to(self._bench.device), STRIDE)
             self._add("rgb", self._bench.reference(padded), batch)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from lgc import images
 from lgc.bitstream.codec import LayeredCodec
 from lgc.models.analysis import RGBAnalyzer
+from lgc.models.transforms import STRIDE
 
 Path = Callable[[int], object]
 """Does the work for one picture, given its number."""
@@ -39,5 +40,5 @@ def coding_paths(
 def _decode_then_analyze(codec: LayeredCodec, reference: RGBAnalyzer, data: bytes) -> object:
     picture = codec.decompress([data])[0]
     x = images.to_float(torch.from_numpy(picture[None])).to(codec.model.device)
-    predictions = reference(images.pad(x, 16)).cpu()
+    predictions = reference(images.pad(x, STRIDE)).cpu()
     return None if predictions.parsing is None else predictions.parsing.argmax(dim=1)

@@ -16,6 +16,8 @@ import numpy as np
 from lgc.atomic import replacing_file
 from lgc.metrics.tasks import PARTS, TaskScores
 
+ANALYSED: Final = ("semantic", "both", "rgb")
+"""What tasks can be read from; a codec's own reading first, the reference on its pictures last."""
 _ACCOUNTS: Final = ("header_", "bytes", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from lgc.backbones import Absent
 from lgc.evaluation.comparison import difference, information
 from lgc.evaluation.intervals import detail_intervals, mean_interval, plain, task_intervals, task_ratios
-from lgc.evaluation.points import Point, is_measure
+from lgc.evaluation.points import ANALYSED, Point, is_measure
 from lgc.metrics.distribution import SetMetric
 
 RAW_BITS: Final = 24
@@ -172,7 +172,7 @@ def curve_rows(
         row |= (distances or {}).get(point.key, {})
         for source, scores in point.tasks.items():
             row |= {f"{source}.{name}": value for name, value in scores.values().items()}
-        best = next((source for source in ("semantic", "both", "rgb") if source in point.tasks), None)
+        best = next((source for source in ANALYSED if source in point.tasks), None)
         if best is not None:
             row |= {f"analysis.{name}": value for name, value in point.tasks[best].values().items()}
         rows.append(row)

@@ -5,32 +5,43 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from lgc.errors import TrainingError
+from lgc.launch.ports import free_ports
 
 START_SECONDS: Final = 60
 DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 """For commands that use such a cluster: nobody takes this machine away, and its one worker answers at once."""
 
+QUIET: Final[Mapping[str, str]] = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # at Ray's 15 the workers stand behind everything else on a laptop
+}
+"""Settings of every Ray of our own."""
+
+
+def new_access() -> dict[str, str]:
+    """Variables with a fresh token, for a Ray that listens to nobody else.
+
+    Ray's control service listens on every interface whatever address it is told, and whoever reaches it can run
+    code.
+    """
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
 
 @contextmanager
 def local_cluster() -> Iterator[dict[str, str]]:
-    """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) on the way out.
-
-    Ray's control service listens on every interface whatever address it is told, and whoever reaches it can run
-    code; so each cluster has a token of its own.
-    """
-    access = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    port, dashboard, client = _free_ports(3)
+    """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) afterwards."""
+    access = new_access()
+    port, dashboard, client = free_ports(3)
     # Ray puts sockets below its folder, whose path must stay short
     with tempfile.TemporaryDirectory(prefix="lgc-ray-") as folder:
         command = [
@@ -46,20 +57,13 @@ def local_cluster() -> Iterator[dict[str, str]]:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, **_ENV, **access},
+                env={**os.environ, **QUIET, "RAY_DEDUP_LOGS": "0", **access},
             )
         try:
             _wait_until_up(head, port, log)
             yield {"RAY_ADDRESS": f"127.0.0.1:{port}", **DRIVER_ENVIRONMENT, **access}
         finally:
             _end(head)
-
-
-_ENV: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_worker_niceness": "0",
-}
 
 
 def _wait_until_up(head: subprocess.Popen[bytes], port: int, log: Path) -> None:
@@ -87,14 +91,3 @@ def _end(head: subprocess.Popen[bytes]) -> None:
         os.killpg(head.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

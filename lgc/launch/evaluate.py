@@ -29,6 +29,7 @@ from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.choose import Metrics, make_metrics
+from lgc.models.transforms import STRIDE
 from lgc.progress import make_bar
 from lgc.training.state import load_modules
 
@@ -126,7 +127,7 @@ def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: tor
     codec.to(device).eval().requires_grad_(False)
 
     def estimate(x: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        semantic, reconstruction = codec.latents(images.pad(x, 16))
+        semantic, reconstruction = codec.latents(images.pad(x, STRIDE))
         assert semantic.coded_bits is not None
         assert reconstruction.coded_bits is not None
         return {"semantic": semantic.coded_bits, "reconstruction": reconstruction.coded_bits}

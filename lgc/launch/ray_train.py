@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-import secrets
 import shutil
 import tempfile
 import warnings
@@ -18,19 +17,17 @@ from torch import nn
 
 from lgc.errors import TrainingError
 from lgc.launch.board import Board, BoardBar, Display
+from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.worker import Job, train
 from lgc.training.context import Bar, Context
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 
-QUIET: Final[Mapping[str, str]] = {
-    "RAY_USAGE_STATS_ENABLED": "0",
+_TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_worker_niceness": "0",  # at Ray's 15 the workers stand behind everything else on a laptop
 }
-"""Settings that Ray reads from the environment; what the user set wins."""
 
 
 def run_ray(
@@ -58,12 +55,11 @@ def run_ray(
     Raises:
         TrainingError: the job failed for good; the message is its last error.
     """
-    _set_environment(address)
+    connect(address)  # before Ray is imported here: it reads its environment then
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    connect(address)
     use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= workers)
     board = ray.remote(num_cpus=0)(Board).remote()
     trainer = TorchTrainer(
@@ -113,11 +109,10 @@ def connect(address: str | None) -> None:
 
 def _set_environment(address: str | None) -> None:
     """What Ray reads when it is first imported; what the user set wins."""
-    for key, value in QUIET.items():
+    for key, value in {**QUIET, **_TRAIN_SETTINGS}.items():
         os.environ.setdefault(key, value)
     if not (address or os.environ.get("RAY_ADDRESS")) and "RAY_AUTH_MODE" not in os.environ:
-        # a Ray of our own listens on every interface: nobody else has its token
-        os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        os.environ.update(new_access())
 
 
 class RayContext:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lgc.errors import ServiceError
-from lgc.launch.services.process import free_ports
+from lgc.launch.ports import free_ports
 
 FOLDER: Final = Path("runs/services")
 BUCKET: Final = "lgc"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from lgc.errors import ServiceError
-from lgc.launch.services.process import Service, free_ports, port_taken, running, start, stop
+from lgc.launch.ports import free_ports, port_taken
+from lgc.launch.services.process import Service, running, start, stop
 
 LISTEN = "import http.server, sys; http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), None).serve_forever()"
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from lgc.errors import ServiceError
+from lgc.launch.ports import free_ports
 from lgc.launch.services import postgres, s3
 from lgc.launch.services.layout import BUCKET, Layout, Ports
 from lgc.launch.services.manage import down, environment, status, up
-from lgc.launch.services.process import free_ports
 from lgc.tracking.mlflow import PipelineRuns, RunAddress
 from tests.project import copy_project, runner
 
