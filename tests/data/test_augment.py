@@ -46,6 +46,14 @@ def eye_line(mask: np.ndarray) -> float:
     return math.degrees(math.atan2(row_b - row_a, column_b - column_a))
 
 
+def test_pictures_keep_the_layout_that_the_networks_are_quickest_with() -> None:
+    batch = random_batch(2)
+    batch = batch_of(batch.masks, batch.x.contiguous(memory_format=torch.channels_last))
+    changed = Augment(flip=True, rotate=10, zoom=0.1, shift=0.1, colour=0.2)(batch, np.arange(2), seed=0)
+    assert changed.x.is_contiguous(memory_format=torch.channels_last)
+    assert not changed.x.is_contiguous()
+
+
 class TestFlip:
     def test_mirrors_the_picture(self) -> None:
         batch = random_batch()
