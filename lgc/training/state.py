@@ -101,6 +101,8 @@ class TrainState:
     steps: int = 0
     seconds: float = 0.0
     """Time trained so far, over all attempts."""
+    rollbacks: int = 0
+    """How often training diverged and went on from a checkpoint, each time with a lower learning rate."""
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -120,6 +122,7 @@ class TrainState:
             "samples": self.samples,
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
+            "rollbacks": self.rollbacks,
             "metrics": dict(metrics or {}),
             "extra": {name: part.state_dict() for name, part in self.extra.items()},
             "sha256": {name: file_sha256(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
@@ -149,6 +152,7 @@ class TrainState:
         except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(f"{folder}: checkpoint does not fit this model ({error}); remove it") from error
         self.samples, self.steps, self.seconds = state["samples"], state["steps"], state["seconds"]
+        self.rollbacks = state["rollbacks"]
         self.averages.restart_from(self.steps)
         return bool(state["finished"])
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
 from lgc.tracking.base import Tracker
 from lgc.training.context import Bar, Context
+from lgc.training.divergence import Diverged, write_evidence
 from lgc.training.objectives import Outcome
 from lgc.training.state import TrainState
 
@@ -40,6 +41,8 @@ class Settings:
     validate_every: int = 20_000
     log_every: int = 20
     """Steps between records of the training terms."""
+    rollbacks: int = 3
+    """How often a stage that diverges may go back to its last checkpoint, each time at half the learning rate."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,10 @@ class Validator(Protocol):
     """Looks at the averaged modules."""
 
     def __call__(self, modules: Mapping[str, torch.nn.Module]) -> Validation: ...
+
+
+ROLLBACK_FACTOR: Final = 0.5
+"""On the learning rate, for each time that training diverged."""
 
 
 class Interrupted(Exception):
@@ -91,7 +98,8 @@ def fit(
     A run that was finished before returns at once. The last checkpoint holds the result.
 
     Raises:
-        TrainingError: a loss or gradient is not finite, or the checkpoint is not this run's.
+        TrainingError: a loss or gradient is not finite, again after all rollbacks or before the first
+            checkpoint; or the checkpoint is not this run's.
         Interrupted: somebody asked to stop; a checkpoint was written first.
     """
     for module in state.modules.values():
@@ -137,7 +145,14 @@ class _Loop:
         metrics: Mapping[str, float] = {}
         try:
             while state.samples < settings.samples:
-                self._step(next(batches).to(self.context.device))
+                batch = next(batches).to(self.context.device)
+                try:
+                    self._step(batch)
+                except Diverged as error:
+                    self._roll_back(error, batch)
+                    batches.close()  # type: ignore[attr-defined]
+                    batches = self.loader.batches(state.samples)
+                    continue
                 if log_due(state.steps):
                     self._log()
                 finished = state.samples >= settings.samples
@@ -161,7 +176,7 @@ class _Loop:
         for player, objective in zip(state.players, self.objectives, strict=True):
             if player.follows and not shared:
                 continue
-            factor = learning_rate_factor(state.samples, settings)
+            factor = learning_rate_factor(state.samples, settings) * ROLLBACK_FACTOR**state.rollbacks
             for group in player.optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
             objective.train()
@@ -172,9 +187,10 @@ class _Loop:
             norm = torch.nn.utils.clip_grad_norm_(player.clipped_parameters, player.clip_norm)
             if not bool(torch.isfinite(norm) & torch.isfinite(outcome.total)):
                 bad = [term for term, value in outcome.terms.items() if not bool(torch.isfinite(value))]
-                raise TrainingError(
+                raise Diverged(
                     f"{self.name}: not finite at sample {state.samples}: {', '.join(bad) or 'gradient'} "
-                    f"(gradient norm of {player.name}: {float(norm):.3g})"
+                    f"(gradient norm of {player.name}: {float(norm):.3g})",
+                    {term: float(value) for term, value in outcome.terms.items()},
                 )
             player.optimizer.step()
             shared.update(outcome.shared)
@@ -187,6 +203,30 @@ class _Loop:
         state.seconds = self.clock.seconds
         if self.bar is not None:
             self.bar.update(settings.batch_size)
+
+    def _roll_back(self, error: Diverged, batch: Batch) -> None:
+        """Go on from the last checkpoint, slower. All workers come here in the same step: they share gradients."""
+        state, done = self.state, self.state.rollbacks
+        if self.context.rank == 0:
+            self.tracker.artifact(write_evidence(batch, state.samples, error), "diverged")
+        checkpoint = self.context.latest_checkpoint()
+        if checkpoint is None:
+            raise TrainingError(f"{error}; no checkpoint to go back to: lower the learning rate") from error
+        if done >= self.settings.rollbacks:
+            raise TrainingError(f"{error}; gave up after {done} rollbacks: lower the learning rate") from error
+        reached = state.samples
+        state.load(checkpoint, self.fingerprint)
+        state.rollbacks = done + 1
+        if self.bar is not None:
+            self.bar.update(state.samples - reached)
+        self.terms.clear()
+        self.clock = _Clock(state.seconds)
+        if self.context.rank == 0:
+            self.tracker.tags({"lgc.rollbacks": str(state.rollbacks)})
+            self.context.say(
+                f"{error}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the learning "
+                f"rate ({state.rollbacks} of {self.settings.rollbacks})"
+            )
 
     def _log(self) -> None:
         values = {f"train/{name}": float(torch.stack(v).mean()) for name, v in self.terms.items()}

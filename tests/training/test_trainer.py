@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from lgc.data.augment import Augment
-from lgc.data.loader import TrainingLoader, training_order
+from lgc.data.loader import Batch, TrainingLoader, training_order
 from lgc.data.shards import Split
 from lgc.errors import TrainingError
 from lgc.losses.rate import RateController
@@ -28,7 +31,7 @@ from lgc.training.objectives import (
     Controllers,
     DiscriminatorObjective,
 )
-from lgc.training.state import MovingAverage, Player, TrainState
+from lgc.training.state import MovingAverage, Player, TrainState, read_state
 from lgc.training.trainer import (
     Every,
     Interrupted,
@@ -242,6 +245,66 @@ def test_a_loss_that_is_not_finite_stops_with_the_term_named(shards: Path, tmp_p
         next(state.modules["codec"].parameters()).fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"test: not finite at sample 0: .*distortion"):
         run(state, shards, LocalContext(tmp_path, show_bar=False))
+
+
+class Notes(Recorder):
+    """Also keeps files and tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: list[Path] = []
+        self.facts: dict[str, str] = {}
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        self.files.append(path)
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        self.facts.update(values)
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, position: int, times: int) -> None:
+    """The batch at ``position`` holds a NaN the first ``times`` times that it is read."""
+    original, left = TrainingLoader.batch_at, [times]
+
+    def batch_at(self: TrainingLoader, at: int) -> Batch:
+        batch = original(self, at)
+        if at == position and left[0]:
+            left[0] -= 1
+            batch.x[0, 0, 0, 0] = float("nan")
+        return batch
+
+    monkeypatch.setattr(TrainingLoader, "batch_at", batch_at)
+
+
+def test_a_run_that_diverges_goes_on_from_its_last_checkpoint_with_half_the_learning_rate(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture,
+    undisturbed: tuple[TrainState, Recorder],
+) -> None:  # fmt: skip
+    spoil(monkeypatch, position=56, times=1)
+    state, notes = make_state(), Notes()
+    run(state, shards, LocalContext(tmp_path, show_bar=False), notes)
+    assert (state.samples, state.rollbacks) == (96, 1)
+    assert all(bool(torch.isfinite(value).all()) for value in weights_of(state).values() if value.is_floating_point())
+    rate, usual = notes.rows[64]["train/lr.codec"], undisturbed[1].rows[64]["train/lr.codec"]
+    assert rate == pytest.approx(usual / 2)
+    assert notes.facts == {"lgc.rollbacks": "1"}
+    assert "not finite at sample 56: " in (said := capsys.readouterr().out)
+    assert "back to sample 32 at 0.5 of the learning rate (1 of 3)" in said
+    (evidence,) = notes.files
+    with safe_open(evidence, framework="pt") as file:
+        assert bool(file.get_tensor("x").isnan().any())
+        assert "not finite at sample 56" in file.metadata()["message"]
+        assert "distortion" in json.loads(file.metadata()["terms"])
+    assert read_state(tmp_path / "checkpoint-000000000096")["rollbacks"] == 1
+
+
+def test_a_run_that_keeps_diverging_gives_up(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, position=56, times=99)
+    notes = Notes()
+    with pytest.raises(TrainingError, match=r"not finite at sample 56: .*; gave up after 2 rollbacks: lower the"):
+        run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes,
+            settings=replace(SETTINGS, rollbacks=2))  # fmt: skip
+    assert len(notes.files) == 3
 
 
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:
