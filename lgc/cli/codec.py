@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lgc.cli.files import Item, Outcome, Source, check_writable, plan, read_bytes, write_bytes
+from lgc.cli.files import Item, Outcome, Source, check_writable, make_folder_of, plan, read_bytes, write_bytes
 from lgc.cli.remote import fetch, is_remote
 from lgc.errors import LgcError, ModelError
 
@@ -95,7 +95,7 @@ def decompress(
     for batch in _batches(items, read_bytes, force, outcome):
         for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
             with outcome.noting(item.source):
-                item.target.parent.mkdir(parents=True, exist_ok=True)
+                make_folder_of(item.target)
                 images.write(item.target, picture)
                 outcome.done += 1
     if outcome.done:
@@ -228,7 +228,7 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) ->
         report["class_share"] = {name: round(s, 5) for name, s in zip(CLASSES, shares, strict=True) if s}
         picture = item.target.with_suffix(".mask.png")
         check_writable(picture, force)
-        picture.parent.mkdir(parents=True, exist_ok=True)
+        make_folder_of(picture)
         images.write(picture, colour_mask(analysis.mask))
     write_bytes(item.target, (json.dumps(report, indent=2) + "\n").encode(), force)
 

@@ -92,12 +92,20 @@ def plan(inputs: Sequence[Source], out: Path | None, suffix: str, accept: Callab
 def write_bytes(path: Path, data: bytes, force: bool) -> None:
     """Write a file whole or not at all; an existing one only with ``force``."""
     check_writable(path, force)
+    make_folder_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as partial:
             partial.write_bytes(data)
     except OSError as error:
-        raise LgcError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise _unwritable(path, error) from error
+
+
+def make_folder_of(path: Path) -> None:
+    """The folder that an output goes to, or one line why it cannot be made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def check_writable(path: Path, force: bool) -> None:
@@ -112,6 +120,10 @@ def read_bytes(path: Source) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise LgcError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _unwritable(path: Path, error: OSError) -> LgcError:
+    return LgcError(f"{path}: cannot be written ({error.strerror or error})")
 
 
 def _refuse_collisions(items: Iterable[Item]) -> None:

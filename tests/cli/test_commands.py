@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,41 @@ def test_existing_outputs_need_force(photos: Path, model_file: Path, tmp_path: P
     )
     assert out.read_text() == "precious"
     assert lgc("compress", photos / "a.png", "-o", out, "--model", model_file, "--force").returncode == 0
+
+
+class TestOutputsThatCannotBeWritten:
+    """One line an input, exit code 1, nothing half-written."""
+
+    @pytest.fixture
+    def coded(self, photos: Path, model_file: Path, tmp_path: Path) -> Path:
+        lgc("compress", photos / "a.png", "-o", tmp_path / "coded" / "a.lgc", "--model", model_file)
+        return tmp_path / "coded" / "a.lgc"
+
+    @pytest.mark.parametrize("command", ["compress", "decompress", "analyze", "strip"])
+    def test_a_file_where_a_folder_should_be(
+        self, command: str, photos: Path, coded: Path, model_file: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "taken").write_text("precious")
+        source = photos / "a.png" if command == "compress" else coded
+        model = [] if command == "strip" else ["--model", model_file]
+        done = lgc(command, source, "-o", tmp_path / "taken" / "out.x.png", *model)
+        assert "cannot be written" in only_line(done)
+        assert (tmp_path / "taken").read_text() == "precious"
+
+    @pytest.mark.parametrize("command", ["compress", "decompress", "analyze"])
+    def test_the_disk_is_full_in_the_middle_of_a_file(
+        self, command: str, photos: Path, coded: Path, model_file: Path, tmp_path: Path
+    ) -> None:
+        """A limit on the size of files fails the same system call at the same place."""
+        source = photos / "a.png" if command == "compress" else coded
+        out = tmp_path / "out"
+        done = subprocess.run(
+            [*LGC, command, str(source), "-o", str(out), "--model", str(model_file)],
+            capture_output=True, text=True, check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)),
+        )  # fmt: skip
+        assert "cannot be written (File too large)" in only_line(done)
+        assert list(out.iterdir()) == []
 
 
 @pytest.mark.parametrize(
