@@ -58,6 +58,11 @@ def checkpoint_folder() -> Path:
     return Path(configured, "hub", "checkpoints") if configured else Path(torch.hub.get_dir(), "checkpoints")
 
 
+def lpips_weights(net: str) -> Path:
+    """The backbone file of LPIPS-``net``, whether it is there or not."""
+    return checkpoint_folder() / _LPIPS_FILES[net]
+
+
 def load_lpips(net: str) -> nn.Module | Absent:
     """The LPIPS distance with backbone ``net`` (squeeze, alex or vgg), frozen, in evaluation mode.
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lgc.cli import bench, codec, data, project, report, services
+from lgc.cli import bench, codec, data, doctor, project, report, services
 from lgc.errors import LgcError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 codec.register(app)
 project.register(app)
+doctor.register(app)
 report.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")

@@ -61,6 +61,12 @@ def repro(
         "DVC_NO_ANALYTICS": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
+    if config.runtime.address and not up_to_date(command, environment):
+        from lgc.cli.doctor import is_healthy
+        from lgc.config.paths import Paths
+
+        if not is_healthy(config, Paths.here()):
+            raise LgcError("the cluster is not ready (see above); nothing was started")
     wants_ray = config.runtime.engine == "ray" and not (config.runtime.address or os.environ.get("RAY_ADDRESS"))
     if not wants_ray or up_to_date(command, environment):
         raise typer.Exit(subprocess.call(command, env=environment))

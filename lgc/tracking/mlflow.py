@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import urllib.request
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,20 @@ def client(uri: str) -> MlflowClient:
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def describe(uri: str) -> str:
+    """What a tracking store says when asked; raises what the client raises when it does not answer."""
+    import mlflow
+
+    here, local = mlflow.__version__, uri.removeprefix("sqlite:///")
+    if local != uri and not Path(local).exists():
+        return f"not made yet (MLflow {here})"
+    client(uri).search_experiments(max_results=1)
+    if local != uri:
+        return f"answers (MLflow {here})"
+    with urllib.request.urlopen(f"{uri.rstrip('/')}/version", timeout=10) as reply:
+        return f"answers (MLflow {reply.read(40).decode()} there, {here} here)"
 
 
 class PipelineRuns:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lgc.launch.cluster import local_cluster
@@ -62,3 +64,40 @@ def test_local_and_ray_give_the_same_weights(prepared: tuple[Path, Run], cluster
         run([*STAGE, "train_codec"], **cluster)
         found.append(weights.read_bytes())
     assert found[0] == found[1]
+
+
+def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
+    prepared: tuple[Path, Run], cluster: dict[str, str]
+) -> None:
+    _, run = prepared
+    address = cluster["RAY_ADDRESS"]
+    run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=2"])
+    done = run(["lgc", "doctor"], **cluster)
+    assert f"ok      Ray: {address}: 1 nodes" in done.stdout
+    assert "ok      node 127.0.0.1" in done.stdout
+    assert "ok      gloo: 2 workers added their ranks" in done.stdout
+    run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=999"])
+    done = run(["lgc", "repro"], check=False, **cluster)
+    assert done.returncode == 1
+    assert "runtime.workers is 999" in done.stdout
+    assert done.stderr.strip() == "error: the cluster is not ready (see above); nothing was started"
+
+
+def test_what_runs_beside_the_workers_stands_behind_them(cluster: dict[str, str]) -> None:
+    port = cluster["RAY_ADDRESS"].rsplit(":", 1)[1]
+
+    def priorities() -> dict[str, int]:
+        found = {}
+        for process in psutil.process_iter(["cmdline", "nice"]):
+            words = process.info["cmdline"] or [""]
+            name = Path(words[0]).name
+            if name in ("gcs_server", "raylet") and port in " ".join(words):
+                found[name] = process.info["nice"]
+        return found
+
+    usual = psutil.Process().nice()
+    for _ in range(100):
+        if priorities().get("gcs_server") == 19:
+            break
+        time.sleep(0.2)
+    assert priorities() == {"gcs_server": 19, "raylet": usual}

@@ -1,0 +1,128 @@
+"""The doctor's look at a Ray cluster: every node, and all workers together."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from lgc.config.schema import Config, StorageConfig
+from lgc.launch import storage
+from lgc.launch.doctor import Finding, disk, first_line, probe_s3
+from lgc.launch.ray_train import connect
+
+SKEW_SECONDS: Final = 5.0
+NODE_SECONDS: Final = 60
+PACKAGES: Final = ("lgc", "torch", "ray")
+
+
+def cluster(config: Config) -> Iterator[Finding]:
+    """Resources, then each node's packages, clock, disk and way to S3, then all workers adding up numbers."""
+    address = config.runtime.address
+    try:
+        connect(address)
+    except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError
+        remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
+        yield Finding("Ray", "failed", f"{address}: {first_line(error)}", remedy)
+        return
+    import ray
+
+    have, workers = ray.cluster_resources(), config.runtime.workers
+    kind = "GPU" if config.runtime.device == "cuda" else "CPU"
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    detail = f"{address}: {len(nodes)} nodes, {have.get('CPU', 0):.0f} CPU, {have.get('GPU', 0):.0f} GPU"
+    if have.get(kind, 0) < workers:
+        yield Finding("Ray", "failed", f"{detail}; runtime.workers is {workers}", f"add nodes or lower it ({kind})")
+        return
+    yield Finding("Ray", "ok", detail)
+    for node in nodes:
+        if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0):
+            yield _node(node, config.storage)
+    if workers > 1:
+        yield _all_reduce(config)
+
+
+def _node(node: Mapping[str, Any], config: StorageConfig) -> Finding:
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    name = f"node {node['NodeManagerAddress']} {node['NodeID'][:6]}"
+    look = ray.remote(num_cpus=0)(_look).options(
+        scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+        runtime_env={"env_vars": storage.worker_environment(config)},
+    )
+    before = time.time()
+    try:
+        seen = ray.get(look.remote(config), timeout=NODE_SECONDS)
+    except Exception as error:  # a task's own error, a node that died, a timeout
+        return Finding(name, "failed", first_line(error), "install lgc there as it is here, or remove the node")
+    after = time.time()
+    if seen["s3"]:
+        return Finding(name, "failed", f"S3: {seen['s3']}", "give that node credentials and a way to the endpoint")
+    for package in PACKAGES:
+        if seen["versions"][package] != importlib.metadata.version(package):
+            detail = f"{package} {seen['versions'][package]}, here {importlib.metadata.version(package)}"
+            return Finding(name, "failed", detail, "use one image or one set of constraints everywhere")
+    skew = max(before - seen["time"], seen["time"] - after, 0.0)
+    if skew > SKEW_SECONDS:
+        return Finding(
+            name, "warning", f"clock off by {skew:.0f} s", "start a time service; S3 refuses such requests"
+        )
+    if seen["disk"].state != "ok":
+        return Finding(name, seen["disk"].state, seen["disk"].detail, seen["disk"].remedy)
+    said = "S3 written, read, deleted; " if config.bucket is not None else ""
+    return Finding(name, "ok", f"{said}{seen['disk'].detail}; same versions; clock agrees")
+
+
+def _look(config: StorageConfig) -> dict[str, Any]:
+    """Runs on a node."""
+    problem = ""
+    if config.bucket is not None:
+        try:
+            probe_s3(config)
+        except Exception as error:  # boto3 makes its exception classes at run time
+            problem = first_line(error)
+    return {
+        "s3": problem,
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        "disk": disk(Path(tempfile.gettempdir())),
+        "time": time.time(),
+    }
+
+
+def _all_reduce(config: Config) -> Finding:
+    """Each worker contributes its rank plus one; every worker must get the sum."""
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    workers, use_gpu = config.runtime.workers, config.runtime.device == "cuda"
+    backend = "nccl" if use_gpu else "gloo"
+    start = time.monotonic()
+    try:
+        with tempfile.TemporaryDirectory(prefix="lgc-doctor-") as folder:
+            TorchTrainer(
+                _add_ranks,
+                scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+                run_config=RunConfig(name=f"doctor-{os.getpid()}", storage_path=folder),  # type: ignore[call-arg]
+                torch_config=TorchConfig(backend=backend, timeout_s=NODE_SECONDS),
+            ).fit()
+    except Exception as error:  # Ray wraps whatever a worker raised
+        remedy = "open the ports between the nodes, or name their network (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)"
+        return Finding(backend, "failed", first_line(error), remedy)
+    return Finding(backend, "ok", f"{workers} workers added their ranks, {time.monotonic() - start:.0f} s")
+
+
+def _add_ranks() -> None:
+    import torch
+    import torch.distributed
+    from ray.train.torch import get_device
+
+    size = torch.distributed.get_world_size()
+    total = torch.tensor([torch.distributed.get_rank() + 1.0], device=get_device())
+    torch.distributed.all_reduce(total)
+    if int(total) != size * (size + 1) // 2:
+        raise RuntimeError(f"{size} ranks add up to {int(total)}")

@@ -1,0 +1,102 @@
+"""Each finding of the doctor, good and bad; the cluster's are in ``test_ray_train.py``."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lgc.cli.doctor import is_healthy
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
+from lgc.config.schema import Config, StorageConfig
+from lgc.launch import doctor
+from lgc.launch.ports import free_ports
+
+Usage = namedtuple("Usage", "total used free")
+S3 = StorageConfig(None, "us-east-1", "bucket", True)
+
+
+@pytest.fixture
+def config(project: Path) -> Config:
+    return parse(compose(["profile=smoke", "tracking=off"], project / "conf"))
+
+
+@pytest.mark.parametrize(("gib", "state"), [(0.5, "failed"), (50, "ok")])
+def test_disk(gib: float, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 << 30, 0, int(gib * (1 << 30))))
+    finding = doctor.disk(tmp_path / "not" / "made" / "yet")
+    assert finding.state == state
+    assert str(tmp_path) in finding.detail
+    assert bool(finding.remedy) == (state != "ok")
+
+
+@pytest.mark.parametrize(("mib", "state"), [(64, "warning"), (4096, "ok")])
+def test_shared_memory(mib: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(mib << 20, 0, 0))
+    assert doctor.shared_memory(tmp_path).state == state
+    assert doctor.shared_memory(tmp_path / "none").state == "ok"
+
+
+@pytest.mark.parametrize(("wanted", "state"), [("auto", "ok"), ("cpu", "ok"), ("cuda", "warning")])
+def test_device_without_a_gpu(wanted: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert doctor.device(wanted).state == state
+
+
+def test_data(config: Config, shards: Path, tmp_path: Path) -> None:
+    (tmp_path / "project" / "outputs").mkdir(parents=True)
+    (tmp_path / "project" / "outputs" / "data").symlink_to(shards)
+    made = doctor.data(config, Paths(tmp_path / "project"))
+    assert (made.state, "train" in made.detail) == ("ok", True)
+    assert "generated faces" in doctor.data(config, Paths(tmp_path)).detail
+    missing = doctor.data(replace(config, data=replace(config.data, source=str(tmp_path / "none"))), Paths(tmp_path))
+    assert missing.state == "failed"
+    assert "no such folder" in missing.detail
+
+
+def test_weights(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LGC_WEIGHTS", str(tmp_path))
+    (absent,) = doctor.weights(config)
+    assert absent.state == "warning"
+    path = tmp_path / "hub" / "checkpoints" / "squeezenet1_1-b8a52dc0.pth"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    (present,) = doctor.weights(config)
+    assert (present.state, present.detail) == ("ok", str(path))
+
+
+def test_a_tracking_file_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:
+    finding = doctor.tracking(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert finding.state == "ok"
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_tracking_server_that_is_gone() -> None:
+    (port,) = free_ports(1)
+    finding = doctor.tracking(f"http://127.0.0.1:{port}")
+    assert finding.state == "failed"
+    assert "\n" not in finding.detail
+    assert "tracking.uri" in finding.remedy
+
+
+def test_a_store_that_is_gone() -> None:
+    (port,) = free_ports(1)
+    finding = doctor.store("S3", replace(S3, endpoint=f"http://127.0.0.1:{port}"))
+    assert finding.state == "failed"
+    assert "storage.endpoint" in finding.remedy
+
+
+def test_the_verdict_and_what_is_printed(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert is_healthy(config, Paths(tmp_path))
+    assert "failed" not in capsys.readouterr().out
+    broken = replace(config, data=replace(config.data, source=str(tmp_path / "none")))
+    assert not is_healthy(broken, Paths(tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("failed  data: "))
+    assert lines[place + 1].strip().startswith("-> set data.source")
