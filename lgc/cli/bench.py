@@ -1,4 +1,4 @@
-"""``lgc bench codec``: how fast, beside others."""
+"""``lgc bench``: how fast, beside others."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from lgc.cli.codec import Model, find_model
 from lgc.errors import LgcError
 
 app = typer.Typer(help="Timing commands; everything compared runs in one process, in turns.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """A group, though it has one command yet."""
 
 
 @app.command()
@@ -81,6 +76,63 @@ def codec(
     if out is not None:
         result = {"threads": torch.get_num_threads(), "rows": [asdict(row) for row in rows], "parts_ms": parts}
         out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
+def coder(
+    model: Model = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="WIDTHxHEIGHT; may be repeated.", show_default="256x256 1024x1024")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 21,
+) -> None:
+    """Entropy coding alone: our coder beside CompressAI's rANS on the same symbols."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import lgc
+    from lgc.bench.coder import bench_coders
+    from lgc.bench.turns import Spread
+
+    def show(spread: Spread) -> str:
+        return f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"
+
+    loaded = lgc.load(find_model(model), "cpu")
+    table = Table(title=f"{rounds} rounds: median [quartiles]; both layers of one picture")
+    for column in ("size", "coder", "bytes", "over ideal", "encode ms", "decode ms", "times ours"):
+        table.add_column(column, justify="left" if column == "coder" else "right")
+    for row in bench_coders(loaded, [_size(text) for text in size or ["256x256", "1024x1024"]], rounds):
+        table.add_row(
+            f"{row.width} x {row.height}", row.subject, str(row.bytes), f"{row.bytes - row.ideal_bytes:.1f}",
+            show(row.encode), show(row.decode), f"{row.encode_ratio.median:.2f}, {row.decode_ratio.median:.2f}",
+        )  # fmt: skip
+    Console(width=120).print(table)
+
+
+@app.command()
+def commands(
+    model: Model = None,
+    size: Annotated[
+        list[str] | None, typer.Option(help="WIDTHxHEIGHT; may be repeated.", show_default="256x256 4096x4096")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 3,
+) -> None:
+    """Whole commands in fresh processes: seconds, starting included, and peak memory."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lgc.bench.commands import bench_commands
+
+    table = Table(title=f"{rounds} rounds: median [quartiles]; largest resident set")
+    for column in ("size", "command", "seconds", "peak MiB"):
+        table.add_column(column, justify="left" if column == "command" else "right")
+    for row in bench_commands(find_model(model), [_size(text) for text in size or ["256x256", "4096x4096"]], rounds):
+        spread = row.seconds
+        table.add_row(
+            f"{row.width} x {row.height}", row.command,
+            f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]", f"{row.peak_mib:,.0f}",
+        )  # fmt: skip
+    Console(width=110).print(table)
 
 
 def _size(text: str) -> tuple[int, int]:

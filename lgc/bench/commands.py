@@ -1,0 +1,88 @@
+"""Seconds and peak memory of whole commands, each in a process of its own: what starting costs is in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from lgc.bench.turns import Spread
+from lgc.data.synthetic import draw_face
+from lgc.errors import LgcError
+
+LIBRARIES: Final = "libraries alone"
+_IMPORT: Final = "import constriction, numpy, PIL.Image, safetensors.torch, torch, typer"
+_KIB_PER_UNIT: Final = 1 / 1024 if sys.platform == "darwin" else 1
+"""``ru_maxrss`` counts bytes on macOS and KiB on Linux."""
+
+
+@dataclass(frozen=True)
+class CommandRow:
+    """One command on one picture."""
+
+    command: str
+    height: int
+    width: int
+    seconds: Spread
+    peak_mib: float
+    """The largest resident set of any round."""
+
+
+def bench_commands(model: Path, sizes: Sequence[tuple[int, int]], rounds: int) -> list[CommandRow]:
+    """Run compress, analyze and decompress on a generated face of each (height, width), in turns.
+
+    Raises:
+        LgcError: a command failed; with its last line.
+    """
+    lgc = str(Path(sys.executable).with_name("lgc"))
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="lgc-bench-") as name:
+        folder = Path(name)
+        for height, width in sizes:
+            picture, coded = folder / "face.png", folder / "face.lgc"
+            face = Image.fromarray(draw_face(seed=3, index=1, size=512).image)
+            face.resize((width, height), Image.Resampling.BICUBIC).save(picture, compress_level=1)
+            options = ["--model", str(model), "--force"]
+            commands = {
+                LIBRARIES: [sys.executable, "-c", _IMPORT],
+                "lgc compress": [lgc, "compress", str(picture), "-o", str(coded), *options],
+                "lgc analyze": [lgc, "analyze", str(coded), "-o", str(folder / "face.json"), *options],
+                "lgc decompress": [lgc, "decompress", str(coded), "-o", str(folder / "out.png"), *options],
+            }
+            for command in commands.values():  # fills the system's file cache
+                _run(command)
+            seen = [{name: _run(command) for name, command in commands.items()} for _ in range(rounds)]
+            rows += [
+                CommandRow(
+                    command=name,
+                    height=height,
+                    width=width,
+                    seconds=Spread.of([one[name][0] for one in seen]),
+                    peak_mib=max(one[name][1] for one in seen),
+                )
+                for name in commands
+            ]
+    return rows
+
+
+def _run(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak MiB."""
+    with tempfile.TemporaryFile() as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
+            raise LgcError(f"{' '.join(command[:2])} failed: {lines[-1]}")
+    return seconds, usage.ru_maxrss * _KIB_PER_UNIT / 1024

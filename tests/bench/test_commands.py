@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lgc.bench.commands import LIBRARIES, bench_commands
+from lgc.errors import LgcError
+from lgc.models.layered import Architecture
+
+
+def test_whole_commands_are_measured(
+    write_model: Callable[..., Path], small_architecture: Architecture, tmp_path: Path
+) -> None:
+    rows = bench_commands(write_model(tmp_path / "m.safetensors", small_architecture), [(64, 48)], rounds=2)
+    assert [row.command for row in rows] == [LIBRARIES, "lgc compress", "lgc analyze", "lgc decompress"]
+    assert all(row.seconds.low > 0 for row in rows)
+    assert all(30 < row.peak_mib < 4000 for row in rows)
+
+
+def test_a_command_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(LgcError, match=r"lgc compress failed: error: .*none\.safetensors"):
+        bench_commands(tmp_path / "none.safetensors", [(64, 48)], rounds=2)
