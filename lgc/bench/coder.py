@@ -26,6 +26,10 @@ _TAIL: Final = 1e-9
 """Mass of the escape symbol that its tables must have; our symbols never need it."""
 
 
+_CHECK: Final = 0xFFFFFFFF
+"""In place of a checksum: like most of them, it fills the coder's whole state."""
+
+
 @dataclass(frozen=True)
 class CoderRow:
     """One coder on both layers of one picture."""
@@ -114,7 +118,7 @@ class _Ours:
     def encode(self) -> list[bytes]:
         files = []
         for layer in self._layers:
-            stack = new_stack(1)
+            stack = new_stack(_CHECK)
             layer.push_all(stack)
             files.append(stack_to_bytes(stack))
         return files

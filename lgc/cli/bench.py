@@ -56,7 +56,7 @@ def codec(
         print(line, file=sys.stderr)
 
     rows = bench(loaded, sizes, batch or [1, 16], rounds, peers, progress)
-    table = Table(title=f"{torch.get_num_threads()} threads, {rounds} rounds: median [quartiles]")
+    table = Table(title=f"{torch.get_num_threads()} threads, {rounds} rounds: median and quartiles")
     for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
         table.add_column(column, justify="left" if column in ("task", "codec") else "right")
     for row in rows:
@@ -98,7 +98,7 @@ def coder(
         return f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"
 
     loaded = lgc.load(find_model(model), "cpu")
-    table = Table(title=f"{rounds} rounds: median [quartiles]; both layers of one picture")
+    table = Table(title=f"{rounds} rounds: median and quartiles; both layers of one picture")
     for column in ("size", "coder", "bytes", "over ideal", "encode ms", "decode ms", "times ours"):
         table.add_column(column, justify="left" if column == "coder" else "right")
     for row in bench_coders(loaded, [_size(text) for text in size or ["256x256", "1024x1024"]], rounds):
@@ -123,7 +123,7 @@ def commands(
 
     from lgc.bench.commands import bench_commands
 
-    table = Table(title=f"{rounds} rounds: median [quartiles]; largest resident set")
+    table = Table(title=f"{rounds} rounds: median and quartiles; largest resident set")
     for column in ("size", "command", "seconds", "peak MiB"):
         table.add_column(column, justify="left" if column == "command" else "right")
     for row in bench_commands(find_model(model), [_size(text) for text in size or ["256x256", "4096x4096"]], rounds):
