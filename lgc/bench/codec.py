@@ -13,9 +13,9 @@ from lgc import images
 from lgc.backbones import allow_torchvision
 from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
+from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, ratios, take_turns, time_inside
 from lgc.bitstream.codec import LayeredCodec
-from lgc.data.synthetic import draw_face
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import IntegerNetwork
 
@@ -56,9 +56,8 @@ def bench(
     networks = {name: _compressai(name) for name in peers if name in COMPRESSAI}
     rows = []
     for height, width in sizes:
-        face = draw_face(seed=3, index=1, size=max(height, width)).image[:height, :width]
         for batch in batches:
-            pictures = [np.ascontiguousarray(face)] * batch
+            pictures = [face(height, width)] * batch
             for task, subjects in _tasks(codec, networks, pictures, peers).items():
                 progress(f"{task} {width} x {height}, batch {batch}")
                 seconds = take_turns(subjects, rounds)
@@ -72,9 +71,8 @@ def bench(
 
 def split(codec: LayeredCodec, height: int, width: int, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds a picture of lgc's own work by part, for each task; ``float networks`` is the rest."""
-    face = np.ascontiguousarray(draw_face(seed=3, index=1, size=max(height, width)).image[:height, :width])
     parts = {}
-    for task, subjects in _tasks(codec, {}, [face], ()).items():
+    for task, subjects in _tasks(codec, {}, [face(height, width)], ()).items():
         subjects[LGC]()
         with time_inside(_PARTS) as spent:
             whole = sum(take_turns({LGC: subjects[LGC]}, rounds)[LGC]) / rounds

@@ -11,10 +11,10 @@ from unittest.mock import patch
 import numpy as np
 
 from lgc.backbones import allow_torchvision
+from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, ratios, take_turns
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.layer import CodedLayer
-from lgc.data.synthetic import draw_face
 from lgc.entropy.coder import new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.tables import TOTAL, TableSet
 
@@ -56,9 +56,8 @@ def bench_coders(codec: LayeredCodec, sizes: Sequence[tuple[int, int]], rounds: 
     """
     rows = []
     for height, width in sizes:
-        face = np.ascontiguousarray(draw_face(seed=3, index=1, size=max(height, width)).image[:height, :width])
         with _recording() as layers:
-            codec.compress(face)
+            codec.compress(face(height, width))
         coders: dict[str, Any] = {OURS: _Ours(layers), THEIRS: _Rans(layers)}
         files = {name: coder.encode() for name, coder in coders.items()}
         for name, coder in coders.items():

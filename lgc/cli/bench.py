@@ -12,7 +12,7 @@ import typer
 from lgc.cli.codec import Model, find_model
 from lgc.errors import LgcError
 
-app = typer.Typer(help="Timing commands; everything compared runs in one process, in turns.", no_args_is_help=True)
+app = typer.Typer(help="Timing commands; what is compared runs in turns.", no_args_is_help=True)
 
 
 @app.command()
@@ -60,11 +60,9 @@ def codec(
     for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
         table.add_column(column, justify="left" if column in ("task", "codec") else "right")
     for row in rows:
-        ms, ratio = row.milliseconds, row.ratio
         table.add_row(
             row.task, f"{row.width} x {row.height}", str(row.batch), row.subject,
-            f"{ms.median:.1f} [{ms.low:.1f}, {ms.high:.1f}]",
-            f"{ratio.median:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]",
+            row.milliseconds.show(1), row.ratio.show(2),
         )  # fmt: skip
     Console(width=110).print(table)
     parts = {f"{w} x {h}": split(loaded, h, w, rounds) for h, w in sizes}
@@ -92,10 +90,6 @@ def coder(
 
     import lgc
     from lgc.bench.coder import bench_coders
-    from lgc.bench.turns import Spread
-
-    def show(spread: Spread) -> str:
-        return f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"
 
     loaded = lgc.load(find_model(model), "cpu")
     table = Table(title=f"{rounds} rounds: median and quartiles; both layers of one picture")
@@ -104,7 +98,7 @@ def coder(
     for row in bench_coders(loaded, [_size(text) for text in size or ["256x256", "1024x1024"]], rounds):
         table.add_row(
             f"{row.width} x {row.height}", row.subject, str(row.bytes), f"{row.bytes - row.ideal_bytes:.1f}",
-            show(row.encode), show(row.decode), f"{row.encode_ratio.median:.2f}, {row.decode_ratio.median:.2f}",
+            row.encode.show(2), row.decode.show(2), f"{row.encode_ratio.median:.2f}, {row.decode_ratio.median:.2f}",
         )  # fmt: skip
     Console(width=120).print(table)
 
@@ -127,10 +121,8 @@ def commands(
     for column in ("size", "command", "seconds", "peak MiB"):
         table.add_column(column, justify="left" if column == "command" else "right")
     for row in bench_commands(find_model(model), [_size(text) for text in size or ["256x256", "4096x4096"]], rounds):
-        spread = row.seconds
         table.add_row(
-            f"{row.width} x {row.height}", row.command,
-            f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]", f"{row.peak_mib:,.0f}",
+            f"{row.width} x {row.height}", row.command, row.seconds.show(2), f"{row.peak_mib:,.0f}",
         )  # fmt: skip
     Console(width=110).print(table)
 
