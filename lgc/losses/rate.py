@@ -24,32 +24,40 @@ def bits_per_pixel(likelihoods: Mapping[str, torch.Tensor], layer: str, pixels: 
 class RateController:
     """Multiplies a rate weight so that the measured rate settles at a target.
 
-    A slow integral controller on log-rates: the multiplier moves by ``gain * log(rate / target)`` a step. It
-    adapts a constrained-optimisation view of the Lagrangian (van Rozendaal et al., "Lossy compression with
-    distortion constrained optimization", CVPRW 2020, arXiv 2005.04064) to a rate constraint.
+    A proportional-integral controller on log-rates. The integral part moves by ``gain * log(rate / target)`` a
+    step and finds the weight that holds the target; the proportional part, ``damping * log(rate / target)`` of the
+    last step, answers at once when something else in the loss (the tasks of joint training) starts to pull at the
+    rate, and keeps the integral from overshooting. It adapts a constrained-optimisation view of the Lagrangian
+    (van Rozendaal et al., "Lossy compression with distortion constrained optimization", CVPRW 2020,
+    arXiv 2005.04064) to a rate constraint.
     """
 
-    def __init__(self, target_bpp: float | None, gain: float = 0.02, limit: float = 64.0) -> None:
+    def __init__(
+        self, target_bpp: float | None, gain: float = 0.1, damping: float = 4.0, limit: float = 64.0
+    ) -> None:
         """Without ``target_bpp`` the multiplier stays 1. It stays within 1 / ``limit`` to ``limit``."""
         self.target_bpp = target_bpp
-        self._gain, self._limit = gain, math.log(limit)
-        self._log = 0.0
+        self._gain, self._damping, self._limit = gain, damping, math.log(limit)
+        self._log = self._error = 0.0
 
     @property
     def multiplier(self) -> float:
         """Factor on the rate weight."""
-        return math.exp(self._log)
+        return math.exp(self._bounded(self._log + self._damping * self._error))
 
     def update(self, bpp: float) -> None:
         """Take the rate of one more step."""
         if self.target_bpp and bpp > 0:
-            error = max(-1.0, min(1.0, math.log(bpp / self.target_bpp)))
-            self._log = max(-self._limit, min(self._limit, self._log + self._gain * error))
+            self._error = max(-1.0, min(1.0, math.log(bpp / self.target_bpp)))
+            self._log = self._bounded(self._log + self._gain * self._error)
+
+    def _bounded(self, log: float) -> float:
+        return max(-self._limit, min(self._limit, log))
 
     def state_dict(self) -> dict[str, float]:
         """For a checkpoint."""
-        return {"log": self._log}
+        return {"log": self._log, "error": self._error}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Undo :meth:`state_dict`."""
-        self._log = state["log"]
+        self._log, self._error = state["log"], state["error"]
