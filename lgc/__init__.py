@@ -29,7 +29,9 @@ except PackageNotFoundError:  # run from a source tree that was not installed
 
 
 def load(model: Path | str, device: str = "auto") -> LayeredCodec:
-    """Load a model file; ``device`` is ``auto`` (the GPU when there is one), ``cpu`` or ``cuda``.
+    """Load a model file, or a model kept under a name (``lgc model list``).
+
+    ``device`` is ``auto`` (the GPU when there is one), ``cpu`` or ``cuda``.
 
     Raises :class:`ModelError` when the file is missing, damaged or no model, or the device cannot be used.
     """
@@ -37,6 +39,7 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
 
     from lgc.bitstream.codec import LayeredCodec
     from lgc.bitstream.model_file import load_model
+    from lgc.bitstream.store import find
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -45,7 +48,7 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"device {device!r} cannot be used ({reason}); choose auto, cpu or cuda") from error
-    return LayeredCodec(load_model(model, device))
+    return LayeredCodec(load_model(find(model), device))
 
 
 __all__ = ["BitstreamError", "ImageError", "LgcError", "ModelError", "__version__", "load"]

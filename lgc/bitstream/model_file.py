@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -102,14 +102,29 @@ def save_model(
         for name, value in analyzer.state_dict().items():
             tensors[f"analyzer.{analyzer_name}.{name}"] = value
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return _write(Path(path), info, tensors)
+
+
+def rewrite_about(source: Path | str, target: Path | str, about: Mapping[str, Any]) -> bytes:
+    """Write the model at ``source`` to ``target`` with another ``about``; networks, tables and id stay the same.
+
+    Raises :class:`ModelError` when ``source`` is no whole model file or ``target`` cannot be written.
+    """
+    load_model(source)  # a damaged model is not to be passed on
+    with _open(Path(source)) as file:
+        info, _ = _parse_info(Path(source), file.metadata())
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return _write(Path(target), replace(info, about=about), tensors)
+
+
+def _write(path: Path, info: ModelInfo, tensors: dict[str, torch.Tensor]) -> bytes:
+    """Write a model file, whole or not at all; returns the model id."""
     model_id = _model_id(info.architecture, tensors)
-    about = {"format": FORMAT, "id": model_id.hex(), "sha256": _digest(tensors, "").hexdigest(), **asdict(info)}
-    metadata = {"lgc": json.dumps(about)}
-    path = Path(path)
+    said = {"format": FORMAT, "id": model_id.hex(), "sha256": _digest(tensors, "").hexdigest(), **asdict(info)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as partial:
-            save_file(tensors, partial, metadata)
+            save_file(tensors, partial, {"lgc": json.dumps(said)})
     except OSError as error:
         raise ModelError(f"{path}: cannot be written ({error.strerror or error})") from error
     return model_id

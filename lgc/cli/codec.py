@@ -35,7 +35,13 @@ Out = Annotated[
 ]
 Model = Annotated[
     Path | None,
-    typer.Option("--model", "-m", envvar="LGC_MODEL", help="Model file.", show_default="the pipeline's latest"),
+    typer.Option(
+        "--model",
+        "-m",
+        envvar="LGC_MODEL",
+        help="Model file, or name of a kept model.",
+        show_default="the pipeline's latest",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]

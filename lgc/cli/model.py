@@ -1,0 +1,128 @@
+"""``lgc model list | export | import | pull``: released models, one file each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from lgc.cli.codec import Force, Model, find_model
+from lgc.cli.files import check_writable, read_bytes
+from lgc.cli.remote import fetch, is_remote
+from lgc.errors import LgcError, ModelError
+
+EVALUATION: Final = Path("outputs") / "evaluate"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Released models: one file with networks, tables, configuration, licence note and measurements.",
+)
+Name = Annotated[str | None, typer.Option("--name", "-n", help="Keep it under this name.", show_default="the file's")]
+
+
+@app.command("list")
+def list_() -> None:
+    """Show the models kept on this machine; `--model NAME` and lgc.load("NAME") find them."""
+    from lgc.bitstream import store
+
+    models = store.kept()
+    for name, (info, model_id) in models.items():
+        print(f"{name}: model {model_id.hex()}, {info.about.get('licence', 'no licence note')}")
+    if not models:
+        print(f"no models in {store.folder()}; `lgc model import` or `lgc model pull` keeps one there")
+
+
+@app.command("export")
+def export_(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="File to write.", show_default=False)],
+    model: Model = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence note of the release.", show_default="as trained")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a model for release: as trained, with the licence note and what evaluation measured of it."""
+    from lgc.bitstream import store
+    from lgc.bitstream.model_file import read_info, rewrite_about
+
+    check_writable(out, force)
+    source = store.find(find_model(model))
+    info, model_id = read_info(source)
+    about = dict(info.about)
+    if licence is not None:
+        about["licence"] = licence
+    if "licence" not in about:
+        raise ModelError(f"{source}: says nothing of its licence; pass --licence")
+    measured = _evaluation_of(model_id.hex())
+    if measured is not None:
+        about["evaluation"] = measured
+    rewrite_about(source, out, about)
+    print(f"{out}: model {model_id.hex()}, sha256 {hashlib.sha256(read_bytes(out)).hexdigest()}")
+    if measured is None:
+        print(f"no measurements inside: {EVALUATION} holds none of this model")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Model file.", show_default=False)],
+    name: Name = None,
+    force: Force = False,
+) -> None:
+    """Check a model file and keep it on this machine under a name."""
+    from lgc.bitstream import store
+
+    print(f"{store.keep(file, name or file.stem, force)} kept; use it with --model {name or file.stem}")
+
+
+@app.command()
+def pull(
+    address: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="https:// or s3:// address, or a file.", show_default=False)
+    ],
+    sha256: Annotated[
+        str | None, typer.Option(help="What the file must hash to; required for web addresses.")
+    ] = None,
+    name: Name = None,
+    force: Force = False,
+) -> None:
+    """Fetch a released model, check it, and keep it on this machine under a name."""
+    if urlsplit(address).scheme in ("http", "https") and sha256 is None:
+        raise ModelError(f"{address}: pass --sha256 with the digest that the release names")
+    data = fetch(address, whole=True) if is_remote(address) else read_bytes(address)
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise ModelError(f"{address}: SHA-256 is {found}, not {sha256}; nothing was kept")
+    with tempfile.TemporaryDirectory(prefix="lgc-pull-") as folder:
+        file = Path(folder) / Path(urlsplit(address).path).name
+        file.write_bytes(data)
+        try:
+            import_(file, name, force)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(file), address)) from error
+
+
+def _evaluation_of(model_id: str) -> dict[str, Any] | None:
+    """Numbers of the project's last evaluation, if it was of this very model."""
+    try:
+        summary = json.loads((EVALUATION / "metrics.json").read_text(encoding="utf-8"))
+        run = json.loads((EVALUATION / "details.json").read_text(encoding="utf-8"))["run"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        raise LgcError(f"{EVALUATION}: not a usable evaluation ({error}); run it again") from error
+    names = [name for name, found in run["models"].items() if found == model_id]
+    if not names:
+        return None
+    (name, *_) = names
+    return {
+        "data": {key: run["data"][key] for key in ("name", "hash", "split", "measured")},
+        "both_layers": summary["codecs"][name],
+        "semantic_layer": summary["codecs"][f"{name} base"],
+        "account": summary["accounts"][name],
+        "bit_saving": summary["bit_saving"][name],
+    }

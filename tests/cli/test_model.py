@@ -1,0 +1,158 @@
+"""Releasing a model and getting one: export, import, pull, list."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import numpy as np
+import pytest
+from moto import mock_aws
+from typer.testing import CliRunner
+
+import lgc
+from lgc.bitstream import store
+from lgc.bitstream.model_file import read_info
+from lgc.cli.main import app
+from lgc.errors import ModelError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty store and an empty project folder."""
+    monkeypatch.setenv("LGC_HOME", str(tmp_path / "home"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def web(model_file: Path) -> Iterator[str]:
+    """Address of a server with the model."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(model_file.parent)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/{model_file.name}"
+    server.shutdown()
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(app, ["model", *words], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_evaluation(model: str) -> None:
+    folder = Path("outputs/evaluate")
+    folder.mkdir(parents=True)
+    codecs = {"joint": {"bpp": {"value": 0.1}}, "joint base": {"bpp": {"value": 0.05}}}
+    summary = {"codecs": codecs, "accounts": {"joint": {"file_bytes": 9}}, "bit_saving": {"joint": {"x": 99.0}}}
+    data = {"name": "faces", "hash": "h", "split": "test", "measured": 3, "else": 1}
+    (folder / "metrics.json").write_text(json.dumps(summary))
+    (folder / "details.json").write_text(json.dumps({"run": {"models": {"joint": model}, "data": data}}))
+
+
+def test_an_export_is_the_same_model_with_licence_and_measurements_inside(
+    model_file: Path, pictures: list[np.ndarray]
+) -> None:
+    info, model_id = read_info(model_file)
+    write_evaluation(model_id.hex())
+    said = run("export", "out/face.safetensors", "-m", str(model_file), "--licence", "CC0-1.0")
+    assert sha256(Path("out/face.safetensors")) in said
+    released, released_id = read_info("out/face.safetensors")
+    assert released_id == model_id
+    assert released.architecture == info.architecture
+    assert released.about["licence"] == "CC0-1.0"
+    assert released.about["note"] == info.about["note"]
+    assert released.about["evaluation"]["both_layers"] == {"bpp": {"value": 0.1}}
+    assert released.about["evaluation"]["data"] == {"name": "faces", "hash": "h", "split": "test", "measured": 3}
+    assert lgc.load("out/face.safetensors").compress(pictures[0]) == lgc.load(model_file).compress(pictures[0])
+
+
+def test_measurements_of_another_model_are_not_passed_on(model_file: Path) -> None:
+    write_evaluation("00000000")
+    said = run("export", "face.safetensors", "-m", str(model_file), "--licence", "CC0-1.0")
+    assert "no measurements inside" in said
+    assert "evaluation" not in read_info("face.safetensors")[0].about
+
+
+def test_an_export_needs_a_licence_and_does_not_replace_a_file(model_file: Path) -> None:
+    with pytest.raises(ModelError, match="pass --licence"):
+        run("export", "face.safetensors", "-m", str(model_file))
+    Path("face.safetensors").write_text("mine")
+    with pytest.raises(lgc.LgcError, match="--force"):
+        run("export", "face.safetensors", "-m", str(model_file), "--licence", "x")
+    assert Path("face.safetensors").read_text() == "mine"
+
+
+def test_an_imported_model_is_found_by_its_name(model_file: Path, home: Path, pictures: list[np.ndarray]) -> None:
+    assert "no models" in run("list")
+    run("import", str(model_file), "--name", "faces-1")
+    assert (home / "models/faces-1.safetensors").read_bytes() == model_file.read_bytes()
+    assert run("list").startswith(f"faces-1: model {read_info(model_file)[1].hex()}")
+    assert lgc.load("faces-1").compress(pictures[0]) == lgc.load(model_file).compress(pictures[0])
+    released = run("export", "again.safetensors", "-m", "faces-1", "--licence", "x")
+    assert read_info(model_file)[1].hex() in released
+
+
+def test_a_damaged_model_or_a_taken_name_is_refused(
+    model_file: Path, tmp_path: Path, write_model: object, small_architecture: object
+) -> None:
+    damaged = bytearray(model_file.read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / "bad.safetensors").write_bytes(damaged)
+    with pytest.raises(ModelError, match="damaged"):
+        run("import", str(tmp_path / "bad.safetensors"))
+    other = write_model(tmp_path / "other.safetensors", small_architecture, seed=5)  # type: ignore[operator]
+    run("import", str(model_file), "--name", "faces")
+    run("import", str(model_file), "--name", "faces")
+    with pytest.raises(ModelError, match="another model has this name"):
+        run("import", str(other), "--name", "faces")
+    run("import", str(other), "--name", "faces", "--force")
+    assert store.find("faces").read_bytes() == Path(other).read_bytes()
+    with pytest.raises(ModelError, match="no name for a model"):
+        run("import", str(model_file), "--name", "../faces")
+
+
+def test_pull_from_the_web_wants_the_digest_and_checks_it(model_file: Path, web: str, home: Path) -> None:
+    with pytest.raises(ModelError, match="pass --sha256"):
+        run("pull", web)
+    with pytest.raises(ModelError, match="nothing was kept"):
+        run("pull", web, "--sha256", "0" * 64)
+    assert not (home / "models").exists()
+    run("pull", web, "--sha256", sha256(model_file).upper(), "--name", "pulled")
+    assert store.find("pulled").read_bytes() == model_file.read_bytes()
+    with pytest.raises(lgc.LgcError, match="cannot be fetched"):
+        run("pull", web + ".missing", "--sha256", "0" * 64)
+
+
+def test_pull_from_a_file_and_from_s3(model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("pull", str(model_file))
+    assert store.find(model_file.stem).is_file()
+    (tmp_path / "text.safetensors").write_text("no model")
+    with pytest.raises(ModelError, match=r"text\.safetensors: not a model file"):
+        run("pull", str(tmp_path / "text.safetensors"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="models")
+        client.put_object(Bucket="models", Key="a/face.safetensors", Body=model_file.read_bytes())
+        run("pull", "s3://models/a/face.safetensors", "--sha256", sha256(model_file))
+    assert store.find("face").read_bytes() == model_file.read_bytes()
