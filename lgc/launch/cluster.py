@@ -23,6 +23,7 @@ from lgc.launch.ports import free_ports
 
 START_SECONDS: Final = 60
 _LOOK_SECONDS: Final = 2.0
+_HELPERS_NICENESS: Final = 10
 _KEEP: Final = ("ray::RayTrainWorker", "ray::IDLE")
 DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 """For commands that use such a cluster: nobody takes this machine away, and its one worker answers at once."""
@@ -75,11 +76,12 @@ def local_cluster() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def _helpers_behind(head: int) -> Iterator[None]:
-    """Keep whatever Ray runs beside the training workers at the lowest priority.
+    """Keep whatever Ray runs beside the training workers at a lower priority.
 
     About fifteen processes wake up many times a second; each time one takes a core, all threads of a training step
     wait for the one that lost it. A worker whose job is not known yet, and the raylet, whose priority the workers
-    inherit, stay as they are.
+    inherit, stay as they are. Not the lowest priority: on a machine with other work to do, Ray's control service
+    would get no turn at all, and everything that waits for it would stand still.
     """
     stop = threading.Event()
 
@@ -92,7 +94,7 @@ def _helpers_behind(head: int) -> Iterator[None]:
                         if process.pid not in done and not _keeps_priority(" ".join(process.cmdline())):
                             done.add(process.pid)
                             for thread in process.threads():
-                                os.setpriority(os.PRIO_PROCESS, thread.id, 19)
+                                os.setpriority(os.PRIO_PROCESS, thread.id, _HELPERS_NICENESS)
 
     thread = threading.Thread(target=watch, name="lgc-helpers-behind", daemon=True)
     thread.start()
