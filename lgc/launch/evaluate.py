@@ -29,6 +29,7 @@ from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.choose import Metrics, make_metrics
+from lgc.metrics.identity import embedding_facts
 from lgc.models.transforms import STRIDE
 from lgc.progress import make_bar
 from lgc.training.state import load_modules
@@ -76,7 +77,8 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
     split = Split(paths.data, config.evaluate.split)
     chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
     reference = load_reference(config, paths, chosen).to(device)
-    metrics = make_metrics(config.evaluate.metrics, split.manifest.image_size, config.evaluate.lpips_net, reference)
+    wanted, size = config.evaluate.metrics, split.manifest.image_size
+    metrics = make_metrics(wanted, size, config.evaluate.lpips_net, reference, config.evaluate.identity)
     absent = dict(metrics.absent)
     for kind in ("masks", "attributes", "pose"):
         if not getattr(split.manifest.splits[config.evaluate.split], kind):
@@ -104,6 +106,8 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
         extractors=metrics.extractors,
     )
     identity = {"data": split.manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
+    if "identity" in metrics.pictures:
+        identity["embedding"] = params_hash([dict(embedding_facts(config.evaluate.identity))])
     return Plan(bench, layered, baselines, identity, absent), metrics
 
 
