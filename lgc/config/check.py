@@ -53,6 +53,8 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     yield "evaluate.bootstrap", config.evaluate.bootstrap > 0, config.evaluate.bootstrap, "above 0"
     for key, uri in (("runtime.storage", config.runtime.storage), ("tracking.artifacts", config.tracking.artifacts)):
         yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"
+    beside = config.runtime.evaluate_workers
+    yield "runtime.evaluate_workers", beside > 0, beside, "above 0"
     yield "runtime.workers", config.runtime.workers > 0, config.runtime.workers, "above 0"
 
 

@@ -197,6 +197,8 @@ class RuntimeConfig:
     """Torch threads a worker; null shares this machine's cores."""
     max_failures: int
     prepare_workers: int
+    evaluate_workers: int
+    """Processes that measure baselines side by side, about 1 GB each."""
     storage: str
     """Folder or URI for checkpoints of running stages."""
 
