@@ -79,7 +79,7 @@ def test_pictures(open_page: Callable[..., Any], tmp_path: Path) -> None:
         assert page.locator("#tag-right").inner_text() == button.inner_text().replace("\n", ", ")
     page.get_by_label("Show jpeg 50 on the left").or_(page.get_by_label("Show jpeg 0 on the left")).first.click()
     assert "jpeg" in page.locator("#left").get_attribute("alt")
-    page.get_by_label("Mask from semantic layer").check()
+    page.get_by_role("checkbox", name="Mask from semantic layer").check()
     assert page.locator("#overlay").is_visible()
     page.locator("#zoom").select_option("4")
     assert page.locator("#left").evaluate("e => e.style.transform") == "scale(4)"
@@ -100,11 +100,12 @@ def test_curves_answer_to_pointer_and_keyboard(open_page: Callable[..., Any]) ->
     assert page.locator(".panel").count() == 4
     points = page.locator(f"#curve-distortion {POINTS}")
     assert points.count() == 5  # ours twice, jpeg twice, webp
+    points.last.scroll_into_view_if_needed()
     box = points.last.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2 - 3, box["y"] + box["height"] / 2)
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_selector("#curve-distortion .hoverlayer .hovertext")
-    told = page.locator("#curve-distortion .hoverlayer").inner_text()
+    told = page.locator("#curve-distortion .hoverlayer").text_content()
     assert "webp 10" in told
     for fact in ("bits per pixel", "files:", "bytes each", "method: 6"):
         assert fact in told
@@ -123,10 +124,10 @@ def test_filters_and_choices(open_page: Callable[..., Any]) -> None:
     page = open_page(DESK)
     points = page.locator(f"#curve-parsing {POINTS}")
     assert (points.count(), shown_rows(page, "codecs")) == (5, 6)  # the originals are a line and a row
-    page.get_by_label("jpeg", exact=True).uncheck()
+    page.locator("#filter input[value=jpeg]").uncheck()
     page.wait_for_function(f"document.querySelectorAll('#curve-parsing {POINTS}').length === 3")
     assert shown_rows(page, "codecs") == 4
-    page.locator("#filter").get_by_label("separate").check()
+    page.locator("#filter input[value=separate]").check()
     page.wait_for_function(f"document.querySelectorAll('#curve-parsing {POINTS}').length === 5")
     page.locator("#curve-distortion select").select_option("psnr")
     assert "training loss" in page.locator("#curve-distortion .mark").inner_text()
