@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -160,12 +161,18 @@ def curve_rows(
 ) -> list[dict[str, Any]]:
     """One flat row a point, for plots: codec, setting, bpp and the mean of every metric.
 
+    ``curve`` names the line that a point lies on: the codec's, but base-only files have one of their own where our
+    codec was trained for several rates. (At one rate its base-only and whole files make one line of two points.)
     ``analysis.*`` is what a machine gets from the file: our own layers read from bytes where it has them, else the
     RGB reference on the decoded picture.
     """
+    bases = Counter(point.codec for point in points if point.is_base)
     rows = []
     for point in points:
-        row: dict[str, Any] = {"codec": point.codec, "setting": point.setting, "bpp": point.bpp}
+        curve = f"{point.codec} base" if point.is_base and bases[point.codec] > 1 else point.codec
+        row: dict[str, Any] = {
+            "codec": point.codec, "setting": point.setting, "curve": curve, "bpp": point.bpp,
+        }  # fmt: skip
         for name, values in point.values.items():
             if is_measure(name):
                 row[name] = float(np.mean(values))
