@@ -56,11 +56,17 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
         yield "train_baseline.qualities", len(set(qualities)) == len(qualities) <= 256, qualities, "different numbers"
     unknown = [name for name in config.evaluate.metrics if name not in METRICS]
     yield "evaluate.metrics", not unknown, unknown, f"made of {', '.join(METRICS)}"
+    identity = config.evaluate.identity
+    yield "evaluate.identity.size", identity.size > 0, identity.size, "above 0"
+    yield "evaluate.identity.crop", 0 < identity.crop <= 1, identity.crop, "above 0, at most 1"
+    yield "evaluate.identity.scale", identity.scale > 0, identity.scale, "above 0"
     yield "evaluate.sheet_images", config.evaluate.sheet_images > 0, config.evaluate.sheet_images, "at least 1"
     yield "evaluate.worst_images", config.evaluate.worst_images >= 0, config.evaluate.worst_images, "at least 0"
     yield "evaluate.bootstrap", config.evaluate.bootstrap > 0, config.evaluate.bootstrap, "above 0"
     for key, uri in (("runtime.storage", config.runtime.storage), ("tracking.artifacts", config.tracking.artifacts)):
         yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"
+    beside = config.runtime.evaluate_workers
+    yield "runtime.evaluate_workers", beside > 0, beside, "above 0"
     yield "runtime.workers", config.runtime.workers > 0, config.runtime.workers, "above 0"
 
 

@@ -13,6 +13,7 @@ from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.data.augment import Augment
 from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
+from lgc.metrics.identity import Embedding
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
@@ -200,6 +201,8 @@ class EvaluateConfig:
     metrics: list[str]
     """Of decoded pictures; names in :data:`lgc.metrics.NAMES`."""
     lpips_net: Literal["squeeze", "alex", "vgg"]
+    identity: Embedding
+    """Whose eyes the metric ``identity`` looks with."""
     bootstrap: int
     """Resamplings behind each interval."""
     sheet_images: int
@@ -221,6 +224,8 @@ class RuntimeConfig:
     """Torch threads a worker; null shares this machine's cores."""
     max_failures: int
     prepare_workers: int
+    evaluate_workers: int
+    """Processes that measure baselines side by side, about 1 GB each."""
     storage: str
     """Folder or URI for checkpoints of running stages."""
 

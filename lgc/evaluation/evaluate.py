@@ -1,4 +1,8 @@
-"""Measures every codec, from cache where it was measured before."""
+"""Measures every codec, from cache where it was measured before.
+
+The cache holds one file for each codec, setting and block of pictures: a run that was killed goes on where it was,
+and a new baseline, setting or model costs its own measurements and no others.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,15 @@ import torch
 
 from lgc.baselines.base import Codec
 from lgc.bitstream.codec import LayeredCodec
-from lgc.evaluation.measure import (
-    Bench,
-    Tick,
-    measure_baseline,
-    measure_layered,
-    measure_originals,
-)
+from lgc.evaluation.measure import Bench, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 """Of cached points; counted up when they hold something new."""
+_WORTH_PROCESSES: Final = 16
+"""Blocks below which starting processes takes longer than measuring here."""
 Estimate = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
+Tick = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,49 @@ class Plan:
     """What cannot be measured, and why."""
 
 
+@dataclass(frozen=True)
+class Work:
+    """A block of pictures for one baseline at one quality, as plain data for another process."""
+
+    codec: str
+    quality: int
+    rows: range
+
+
+Aside = Callable[[Sequence[Work]], Iterator[tuple[Work, Point]]]
+"""Measures blocks in other processes and yields them as they are done, in any order."""
+
+
 class Progress(Protocol):
     """A bar over pictures; shows which codec is at work."""
 
     def __call__(self, name: str) -> Tick: ...
 
 
-def evaluate(plan: Plan, cache: Path, progress: Progress) -> list[Point]:
-    """All points: originals, our codecs (whole and base-only), baselines at each setting."""
-    points = []
-    for tasks in _tasks(plan):
-        stored = [cache / f"{_key(plan, part)}.npz" for part in tasks.parts]
-        cached = [Point.load(path) for path in stored]
-        if all(point is not None for point in cached):
-            points += [point for point in cached if point is not None]
-            progress(f"{tasks.name} (cached)")(len(plan.bench))
-            continue
-        measured = tasks.run(progress(tasks.name))
-        for path, point in zip(stored, measured, strict=True):
-            point.save(path)
-        points += measured
-    return points
+def evaluate(plan: Plan, cache: Path, progress: Progress, aside: Aside | None = None) -> list[Point]:
+    """All points: originals, our codecs (whole and base-only), baselines at each setting.
+
+    The first block of everything is measured in this process, alone, so that times mean something; ``aside`` may
+    take the other blocks of the baselines.
+    """
+    blocks, tasks = plan.bench.blocks(), list(_tasks(plan))
+    later: dict[Work, _Task] = {}
+    for task in tasks:
+        missing = [rows for rows in blocks if not task.load(cache, rows)]
+        tick = progress(task.name if missing else f"{task.name} (cached)")
+        tick(sum(map(len, blocks)) - sum(map(len, missing)))
+        for rows in missing:
+            if task.baseline is not None and rows != blocks[0]:
+                later[Work(*task.baseline, rows)] = task
+            else:
+                task.keep(cache, rows, task.measure(rows))
+                tick(len(rows))
+    here = ((work, task.measure(work.rows)[0]) for work, task in later.items())
+    for work, point in aside(list(later)) if aside and len(later) >= _WORTH_PROCESSES else here:
+        task = later[work]
+        task.keep(cache, work.rows, [point])
+        progress(task.name)(len(work.rows))
+    return [point for task in tasks for point in task.joined(blocks)]
 
 
 def count_tasks(plan: Plan) -> int:
@@ -78,30 +101,57 @@ def count_tasks(plan: Plan) -> int:
 
 @dataclass(frozen=True)
 class _Task:
+    """A codec at a setting; ours yields two points at once."""
+
     name: str
-    parts: Sequence[Mapping[str, Any]]
-    run: Callable[[Tick], Sequence[Point]]
+    keys: Sequence[str]
+    """Of each point in the cache."""
+    measure: Callable[[range], Sequence[Point]]
+    baseline: tuple[str, int] | None = None
+    """Codec and quality."""
+    found: dict[range, Sequence[Point]] = field(default_factory=dict)
+
+    def load(self, cache: Path, rows: range) -> bool:
+        """Find a block's points in ``cache``; whether all were there."""
+        stored = [Point.load(path) for path in self._files(cache, rows)]
+        points = [point for point in stored if point is not None]
+        if whole := len(points) == len(stored):
+            self.found[rows] = points
+        return whole
+
+    def keep(self, cache: Path, rows: range, points: Sequence[Point]) -> None:
+        """Take a block's points and store them in ``cache``."""
+        for path, point in zip(self._files(cache, rows), points, strict=True):
+            point.save(path)
+        self.found[rows] = points
+
+    def joined(self, blocks: Sequence[range]) -> list[Point]:
+        """The points over all blocks."""
+        return [Point.join(parts) for parts in zip(*(self.found[rows] for rows in blocks), strict=True)]
+
+    def _files(self, cache: Path, rows: range) -> list[Path]:
+        return [cache / key / f"{rows.start}-{rows.stop}.npz" for key in self.keys]
 
 
 def _tasks(plan: Plan) -> Iterator[_Task]:
     bench = plan.bench
-    yield _Task("original", [{"codec": "original"}], lambda tick: [measure_originals(bench, tick)])
+    yield _Task("original", [_key(plan, {"codec": "original"})], lambda rows: [measure_originals(bench, rows)])
     for name, layered in plan.layered.items():
         model = layered.codec.model.sha256
-        parts = [{"codec": name, "model": model, "part": part} for part in ("full", "base")]
+        keys = [_key(plan, {"codec": name, "model": model, "part": part}) for part in ("full", "base")]
 
-        def run_layered(tick: Tick, name: str = name, layered: Layered = layered) -> Sequence[Point]:
-            return measure_layered(name, layered.codec, bench, layered.estimate, tick)
+        def run_layered(rows: range, name: str = name, layered: Layered = layered) -> Sequence[Point]:
+            return measure_layered(name, layered.codec, bench, layered.estimate, rows)
 
-        yield _Task(name, parts, run_layered)
+        yield _Task(name, keys, run_layered)
     for codec, qualities in plan.baselines:
         for quality in qualities:
-            part = {"codec": codec.name, "about": dict(codec.describe(quality)), "quality": quality}
+            key = _key(plan, {"codec": codec.name, "about": dict(codec.describe(quality)), "quality": quality})
 
-            def run_baseline(tick: Tick, codec: Codec = codec, quality: int = quality) -> Sequence[Point]:
-                return [measure_baseline(codec, quality, bench, tick)]
+            def run_baseline(rows: range, codec: Codec = codec, quality: int = quality) -> Sequence[Point]:
+                return [measure_baseline(codec, quality, bench, rows)]
 
-            yield _Task(f"{codec.name} {quality}", [part], run_baseline)
+            yield _Task(f"{codec.name} {quality}", [key], run_baseline, (codec.name, quality))
 
 
 def _key(plan: Plan, part: Mapping[str, Any]) -> str:
@@ -110,7 +160,6 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         **plan.identity,
         **part,
         "split": bench.split.name,
-        "count": len(bench),
         "metrics": sorted([*bench.metrics, *bench.extractors]),
         "format": _FORMAT,
     }

@@ -1,9 +1,9 @@
-"""Runs codecs over pictures: bytes, decoded pictures, and what machines read from either."""
+"""Runs codecs over blocks of pictures: bytes, decoded pictures, and what machines read from either."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
@@ -14,7 +14,7 @@ from lgc import images
 from lgc.baselines.base import Codec
 from lgc.bitstream.codec import Encoded, LayeredCodec
 from lgc.bitstream.container import strip
-from lgc.data.loader import Batch, in_order
+from lgc.data.loader import Batch, read_batch
 from lgc.data.shards import Split
 from lgc.evaluation.points import Point
 from lgc.metrics.base import PictureMetric
@@ -23,9 +23,10 @@ from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions, RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
-BATCH: Final = 16
-Tick = Callable[[int], None]
+BLOCK: Final = 16
+"""Pictures that are measured at once, and kept together when a run is interrupted."""
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,13 @@ class Bench:
     extractors: Mapping[str, Extractor] = field(default_factory=dict)
     """Features of pictures, for distances between sets of pictures."""
 
-    def batches(self) -> Iterator[Batch]:
-        """All pictures once, in order."""
-        return in_order(self.split, BATCH, self.limit)
+    def blocks(self) -> list[range]:
+        """All pictures once, in order, as rows of the split."""
+        return [range(start, min(start + BLOCK, len(self))) for start in range(0, len(self), BLOCK)]
+
+    def batch(self, rows: range) -> Batch:
+        """The pictures of a block with their annotations."""
+        return read_batch(self.split, torch.tensor(rows))
 
     def __len__(self) -> int:
         return min(len(self.split), self.limit) if self.limit else len(self.split)
@@ -53,30 +58,28 @@ class Bench:
         return self.split.manifest.image_size**2
 
 
-def measure_originals(bench: Bench, tick: Tick) -> Point:
+def measure_originals(bench: Bench, rows: range) -> Point:
     """The RGB reference on original pictures; the rate is that of their source files."""
     point = Point("original", "", bench.pixels)
-    collect = _Collector(bench, point)
-    for batch in bench.batches():
-        collect.reference(batch.x, batch)
-        collect.features(batch.x.to(bench.device))
-        tick(len(batch))
-    point.values["bytes"] = bench.split.column("source_bytes")[: len(bench)].double().numpy()
-    return collect.done()
+    collect, batch = _Collector(bench, point), bench.batch(rows)
+    collect.reference(batch.x, batch)
+    collect.features(batch.x.to(bench.device))
+    collect.value("bytes", bench.split.column("source_bytes")[torch.tensor(rows)].tolist())
+    return point
 
 
-def measure_baseline(codec: Codec, quality: int, bench: Bench, tick: Tick) -> Point:
-    """A classical codec at one quality."""
+def measure_baseline(codec: Codec, quality: int, bench: Bench, rows: range) -> Point:
+    """A classical codec at one quality. Times are those of the first block, which is measured with nothing beside."""
     point = Point(codec.name, str(quality), bench.pixels, about=codec.describe(quality))
-    collect = _Collector(bench, point)
-    for batch in bench.batches():
-        pictures = images.to_uint8(batch.x).numpy()
-        files = [collect.timed("encode", lambda p=p: codec.encode(p, quality)) for p in pictures]  # type: ignore[misc]
-        decoded = np.stack([collect.timed("decode", lambda f=f: codec.decode(f)) for f in files])  # type: ignore[misc]
-        collect.value("bytes", [len(data) for data in files])
-        collect.pictures(decoded, batch)
-        tick(len(batch))
-    return collect.done()
+    collect, batch = _Collector(bench, point), bench.batch(rows)
+    files, encode_ms = _timed(lambda picture: codec.encode(picture, quality), images.to_uint8(batch.x).numpy())
+    decoded, decode_ms = _timed(codec.decode, files)
+    if rows.start == 0:
+        collect.value("time_encode_ms", encode_ms)
+        collect.value("time_decode_ms", decode_ms)
+    collect.value("bytes", [len(data) for data in files])
+    collect.pictures(np.stack(decoded), batch)
+    return point
 
 
 def measure_layered(
@@ -84,7 +87,7 @@ def measure_layered(
     codec: LayeredCodec,
     bench: Bench,
     estimate: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None,
-    tick: Tick,
+    rows: range,
 ) -> tuple[Point, Point]:
     """Our codec: the whole file, and the base-only file cut from it. ``name`` may be ``codec setting``.
 
@@ -92,41 +95,17 @@ def measure_layered(
     """
     kind, _, setting = name.partition(" ")
     full, base = Point(kind, setting, bench.pixels), Point(kind, f"{setting} base".strip(), bench.pixels)
-    of_full, of_base = _Collector(bench, full), _Collector(bench, base)
-    for batch in bench.batches():
-        encoded = codec.encode(list(images.to_uint8(batch.x).numpy()))
-        files = [e.data for e in encoded]
-        stripped = [strip(data) for data in files]
-        of_full.value("bytes", [len(data) for data in files])
-        of_base.value("bytes", [len(data) for data in stripped])
-        of_full.account(encoded)
-        if estimate is not None:
-            for layer, bits in estimate(batch.x.to(bench.device)).items():
-                of_full.value(f"estimated_bits_{layer}", bits.double().cpu().tolist())
-        of_full.pictures(np.stack(codec.decompress(files)), batch)
-        of_base.pictures(np.stack(codec.decompress(stripped)), batch)
-        if codec.model.analyzers:
-            of_base.latents("semantic", codec, stripped, batch)
-            of_full.latents("both", codec, files, batch)
-        tick(len(batch))
-    return of_full.done(), of_base.done()
+    of_full, of_base, batch = _Collector(bench, full), _Collector(bench, base), bench.batch(rows)
 
 
 class _Collector:
+    """Fills a point with what was measured on one block."""
+
     def __init__(self, bench: Bench, point: Point) -> None:
         self._bench, self._point = bench, point
-        self._values: dict[str, list[float]] = {}
-        self._features: dict[str, list[np.ndarray]] = {}
 
     def value(self, name: str, values: Sequence[float]) -> None:
-        self._values.setdefault(name, []).extend(float(v) for v in values)
-
-    def timed(self, name: str, work: Callable[[], T]) -> T:
-        """Do ``work`` for one picture and keep its milliseconds as ``time_<name>_ms``."""
-        start = time.perf_counter()
-        result = work()
-        self.value(f"time_{name}_ms", [1000 * (time.perf_counter() - start)])
-        return result
+        self._point.values[name] = np.array(values, np.float64)
 
     def account(self, encoded: Sequence[Encoded]) -> None:
         self.value("header_bytes", [e.header_bytes for e in encoded])
@@ -148,7 +127,7 @@ class _Collector:
     def features(self, x: torch.Tensor) -> None:
         """Of pictures (B, 3, H, W), by every extractor."""
         for name, extractor in self._bench.extractors.items():
-            self._features.setdefault(name, []).append(extractor(x).float().cpu().numpy())
+            self._point.features[name] = extractor(x).float().cpu().numpy()
 
     @torch.no_grad()
     def reference(self, x: torch.Tensor, batch: Batch) -> None:
@@ -161,11 +140,6 @@ class _Collector:
         self, layers: Literal["semantic", "both"], codec: LayeredCodec, files: Sequence[bytes], batch: Batch
     ) -> None:
         self._add(layers, codec.predict(files, layers), batch)
-
-    def done(self) -> Point:
-        self._point.values |= {name: np.array(values) for name, values in self._values.items()}
-        self._point.features |= {name: np.concatenate(parts) for name, parts in self._features.items()}
-        return self._point
 
     def _add(self, name: str, predictions: Predictions, batch: Batch) -> None:
         scores = self._point.tasks.setdefault(name, TaskScores())

@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ class Point:
     pixels: int
     """Of one picture."""
     values: dict[str, np.ndarray] = field(default_factory=dict)
-    """float64 (N,) a metric: ``bytes``, ``psnr``, ``lpips_squeeze``, ..."""
+    """float64 (N,) a metric: ``bytes``, ``psnr``, ``lpips_squeeze``, ...; times of the first pictures only."""
     tasks: dict[str, TaskScores] = field(default_factory=dict)
     """By what was analysed: ``semantic`` and ``both`` (layers, from bytes), ``rgb`` (decoded pictures)."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
@@ -57,6 +57,21 @@ class Point:
     def bpp(self) -> float:
         """Bits of real files per pixel, mean over pictures."""
         return float(8 * self.values["bytes"].mean() / self.pixels)
+
+    @classmethod
+    def join(cls, blocks: Sequence[Point]) -> Point:
+        """One point over the pictures of all ``blocks``, in their order."""
+        first = blocks[0]
+        whole = cls(first.codec, first.setting, first.pixels, about=first.about)
+        for kind in ("values", "features"):
+            for name in dict.fromkeys(name for block in blocks for name in getattr(block, kind)):
+                parts = [getattr(block, kind)[name] for block in blocks if name in getattr(block, kind)]
+                getattr(whole, kind)[name] = np.concatenate(parts)
+        for block in blocks:
+            for name, scores in block.tasks.items():
+                for part in PARTS:
+                    getattr(whole.tasks.setdefault(name, TaskScores()), part).extend(getattr(scores, part))
+        return whole
 
     def save(self, path: Path) -> None:
         """Write to ``path``, whole or not at all."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,22 @@ from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import load_model
 from lgc.build import load_reference, make_codec
-from lgc.config.load import load, read_raw
+from lgc.config.load import load, parse, read_raw
 from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import Split
-from lgc.evaluation.evaluate import Layered, Plan, count_tasks, evaluate
-from lgc.evaluation.measure import Bench, Tick
+from lgc.errors import DataError
+from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
+from lgc.evaluation.measure import Bench
 from lgc.evaluation.points import Point
 from lgc.evaluation.results import make_results, write_results
 from lgc.launch import storage
 from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
+from lgc.launch.side_by_side import Workbench, side_by_side
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.choose import Metrics, make_metrics
+from lgc.metrics.identity import embedding_facts
 from lgc.models.transforms import STRIDE
 from lgc.progress import make_bar
 from lgc.training.state import load_modules
@@ -50,7 +54,8 @@ def run_evaluate() -> None:
     key = params_hash([config.evaluate, *(output_sha256(paths.model(stage)) for stage in OURS.values())])
     plan, metrics = make_plan(config, paths)
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
-        points = _measure(plan, storage_folder(config, paths) / "evaluate-cache")
+        aside = side_by_side(partial(make_workbench, read_raw(), str(paths.root)), config.runtime.evaluate_workers)
+        points = _measure(plan, storage_folder(config, paths) / "evaluate-cache", aside)
         address = run.address
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
@@ -72,39 +77,56 @@ def run_evaluate() -> None:
 
 def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
     """Load models, reference and baselines; the metrics say how to read the results."""
-    device = pick_device(config.runtime.device)
-    split = Split(paths.data, config.evaluate.split)
-    chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
-    reference = load_reference(config, paths, chosen).to(device)
-    metrics = make_metrics(config.evaluate.metrics, split.manifest.image_size, config.evaluate.lpips_net, reference)
+    bench, metrics = _bench(config, paths)
+    manifest = bench.split.manifest
+    if not len(bench):
+        raise DataError(f"{paths.data}: no pictures in the {bench.split.name} split; nothing can be measured")
     absent = dict(metrics.absent)
     for kind in ("masks", "attributes", "pose"):
-        if not getattr(split.manifest.splits[config.evaluate.split], kind):
-            absent[kind] = f"the {config.evaluate.split} split of {split.manifest.name} carries no {kind}"
+        if not getattr(manifest.splits[config.evaluate.split], kind):
+            absent[kind] = f"the {config.evaluate.split} split of {manifest.name} carries no {kind}"
     layered = {
         name: Layered(
-            LayeredCodec(load_model(paths.model(stage), device)),
-            _float_estimate(config, paths, stage, device),
+            LayeredCodec(load_model(paths.model(stage), bench.device)),
+            _float_estimate(config, paths, stage, bench.device),
         )
         for name, stage in OURS.items()
     }
     baselines: list[tuple[Codec, Sequence[int]]] = []
-    for name, qualities in config.evaluate.baselines.items():
-        codec = make_baseline(name)
+    for codec, qualities in _baselines(config):
         if isinstance(codec, Unavailable):
-            absent[name] = codec.reason
+            absent[codec.name] = codec.reason
         else:
             baselines.append((codec, qualities))
-    bench = Bench(
-        split=split,
-        limit=config.evaluate.limit,
-        metrics=metrics.pictures,
-        reference=reference,
-        device=device,
-        extractors=metrics.extractors,
-    )
-    identity = {"data": split.manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
+    identity = {"data": manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
+    if "identity" in metrics.pictures:
+        identity["embedding"] = params_hash([dict(embedding_facts(config.evaluate.identity))])
     return Plan(bench, layered, baselines, identity, absent), metrics
+
+
+def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
+    """What another process needs to measure baselines: plain data in, so that it can be sent there."""
+    config, paths = parse(raw), Paths(Path(root))
+    codecs = (codec for codec, _ in _baselines(config))
+    return Workbench(
+        _bench(config, paths)[0], {codec.name: codec for codec in codecs if not isinstance(codec, Unavailable)}
+    )
+
+
+def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
+    device = pick_device(config.runtime.device)
+    split = Split(paths.data, config.evaluate.split)
+    chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
+    reference = load_reference(config, paths, chosen).to(device)
+    wanted, size = config.evaluate.metrics, split.manifest.image_size
+    metrics = make_metrics(wanted, size, config.evaluate.lpips_net, reference, config.evaluate.identity)
+    bench = Bench(split, config.evaluate.limit, metrics.pictures, reference, device, metrics.extractors)
+    return bench, metrics
+
+
+def _baselines(config: Config) -> Iterator[tuple[Codec | Unavailable, Sequence[int]]]:
+    for name, qualities in config.evaluate.baselines.items():
+        yield make_baseline(name), qualities
 
 
 def trained_on(config: Config) -> dict[str, str]:
@@ -135,7 +157,7 @@ def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: tor
     return torch.no_grad()(estimate)
 
 
-def _measure(plan: Plan, cache: Path) -> list[Point]:
+def _measure(plan: Plan, cache: Path, aside: Aside | None) -> list[Point]:
     with make_bar(count_tasks(plan) * len(plan.bench)) as bar:
 
         def progress(name: str) -> Tick:
@@ -145,7 +167,7 @@ def _measure(plan: Plan, cache: Path) -> list[Point]:
             bar.set_description(f"evaluate {name}")
             return tick
 
-        return evaluate(plan, cache, progress)
+        return evaluate(plan, cache, progress, aside)
 
 
 def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:

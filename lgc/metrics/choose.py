@@ -17,6 +17,7 @@ from lgc.metrics.distribution import (
     make_inception,
     make_set_metric,
 )
+from lgc.metrics.identity import Embedding, make_identity
 from lgc.metrics.image import PSNR, make_dists, make_lpips, psnr
 from lgc.metrics.reference import ReferenceDistance
 from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
@@ -37,7 +38,13 @@ class Metrics:
     """Asked for, but not to be had, and why."""
 
 
-def make_metrics(names: Sequence[str], size: int, lpips_net: str, reference: RGBAnalyzer | None) -> Metrics:
+def make_metrics(
+    names: Sequence[str],
+    size: int,
+    lpips_net: str,
+    reference: RGBAnalyzer | None,
+    embedding: Embedding | None = None,
+) -> Metrics:
     """The metrics called ``names`` for pictures of ``size`` x ``size``; :class:`KeyError` lists the known names."""
     metrics = Metrics()
     makers: Mapping[str, Callable[[], None]] = {
@@ -47,6 +54,7 @@ def make_metrics(names: Sequence[str], size: int, lpips_net: str, reference: RGB
         "vif": lambda: _structure(metrics, size, VIF),
         "lpips": lambda: _learned(metrics, make_lpips(lpips_net)),
         "dists": lambda: _learned(metrics, make_dists()),
+        "identity": lambda: _learned(metrics, make_identity(embedding)),
         "reference_distance": lambda: _learned(metrics, None if reference is None else ReferenceDistance(reference)),
         "reference_frechet": lambda: _reference_set(metrics, reference),
         "fid": lambda: _inception_set(metrics, FID),

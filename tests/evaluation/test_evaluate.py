@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,25 @@ import pytest
 import torch
 
 import lgc
-from lgc import images
 from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
 from lgc.data.shards import Split
-from lgc.evaluation.evaluate import Layered, Plan, count_tasks, evaluate
-from lgc.evaluation.measure import Bench, measure_layered
+from lgc.evaluation.evaluate import Layered, Plan, Work, count_tasks, evaluate
+from lgc.evaluation.measure import Bench, measure_baseline, measure_layered
 from lgc.evaluation.points import Point
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.image import psnr
 from lgc.models.analysis import RGBAnalyzer
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_blocks() -> Iterator[None]:
+    """Two pictures a block, so that the few pictures here make several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lgc.evaluation.measure.BLOCK", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +141,7 @@ class TestPoints:
         tmp_path: Path,
     ) -> None:
         codec = lgc.load(write_model(tmp_path / "m.safetensors", small_architecture, heads=()), "cpu")
-        full, base = measure_layered("ours", codec, replace(bench, reference=None), None, lambda n: None)
+        full, base = measure_layered("ours", codec, replace(bench, reference=None), None, bench.blocks()[0])
         assert full.tasks == base.tasks == {}
         assert "estimated_bits_semantic" not in full.values
 
@@ -146,7 +153,7 @@ class TestCache:
         store, bars = CountingCodec(), [Bar(), Bar()]
         first, second = (evaluate(plan(bench, codec, [(store, [1])]), tmp_path, bar) for bar in bars)
         assert store.encoded == len(bench)
-        assert bars[0].names == ["original", "ours", "store 1"]
+        assert bars[0].names[:3] == ["original", "ours", "store 1"]
         assert bars[1].names == ["original (cached)", "ours (cached)", "store 1 (cached)"]
         tasks = count_tasks(plan(bench, codec, [(store, [1])]))
         assert bars[0].done == bars[1].done == tasks * len(bench)
@@ -157,7 +164,7 @@ class TestCache:
             for name, scores in one.tasks.items():
                 assert two.tasks[name].values() == scores.values()
 
-    @pytest.mark.parametrize("change", ["identity", "limit", "quality", "metrics", "split"])
+    @pytest.mark.parametrize("change", ["identity", "quality", "metrics", "split"])
     def test_what_decides_results_decides_the_key(
         self, bench: Bench, codec: LayeredCodec, shards: Path, tmp_path: Path, change: str
     ) -> None:
@@ -167,8 +174,6 @@ class TestCache:
         other, quality, identity = bench, 1, {}
         if change == "identity":
             identity = {"reference": "other weights"}
-        elif change == "limit":
-            other = replace(bench, limit=2)
         elif change == "quality":
             quality = 2
         elif change == "metrics":
@@ -178,16 +183,48 @@ class TestCache:
         evaluate(plan(other, codec, [(store, [quality])], **identity), tmp_path, Bar())
         assert store.encoded == before + len(other)
 
-    def test_interruption_keeps_what_is_done(self, bench: Bench, codec: LayeredCodec, tmp_path: Path) -> None:
+    def test_another_limit_uses_the_blocks_that_are_there(
+        self, bench: Bench, codec: LayeredCodec, tmp_path: Path
+    ) -> None:
+        store = CountingCodec()
+        evaluate(plan(replace(bench, limit=2), codec, [(store, [1])]), tmp_path, Bar())
+        assert store.encoded == 2
+        points = evaluate(plan(bench, codec, [(store, [1])]), tmp_path, Bar())
+        assert store.encoded == len(bench)
+        assert {len(point.values["bytes"]) for point in points} == {len(bench)}
+
+    def test_another_baseline_costs_itself_only(self, bench: Bench, codec: LayeredCodec, tmp_path: Path) -> None:
+        store = CountingCodec()
+        evaluate(plan(bench, codec, [(store, [1])]), tmp_path, Bar())
+        bar = Bar()
+        evaluate(plan(bench, codec, [(store, [1]), (make_codec("jpeg"), [10])]), tmp_path, bar)
+        assert store.encoded == len(bench)
+        assert bar.names[:4] == ["original (cached)", "ours (cached)", "store 1 (cached)", "jpeg 10"]
+
+    def test_an_interruption_loses_no_more_than_a_block(
+        self, bench: Bench, codec: LayeredCodec, tmp_path: Path
+    ) -> None:
         class Stops(CountingCodec):
             def decode(self, data: bytes) -> np.ndarray:
-                raise KeyboardInterrupt
+                if self.encoded > 2:
+                    raise KeyboardInterrupt
+                return super().decode(data)
 
         with pytest.raises(KeyboardInterrupt):
             evaluate(plan(bench, codec, [(Stops(), [1])]), tmp_path, Bar())
-        bar = Bar()
-        evaluate(plan(bench, codec, [(CountingCodec(), [1])]), tmp_path, bar)
-        assert bar.names == ["original (cached)", "ours (cached)", "store 1"]
+        bar, store = Bar(), CountingCodec()
+        evaluate(plan(bench, codec, [(store, [1])]), tmp_path, bar)
+        assert bar.names[:3] == ["original (cached)", "ours (cached)", "store 1"]
+        assert store.encoded == len(bench) - 2
+        assert bar.done == count_tasks(plan(bench, codec, [(store, [1])])) * len(bench)
+
+    def test_a_damaged_block_is_measured_again(self, bench: Bench, codec: LayeredCodec, tmp_path: Path) -> None:
+        store = CountingCodec()
+        evaluate(plan(bench, codec, [(store, [1])]), tmp_path, Bar())
+        for path in tmp_path.glob("*/2-4.npz"):
+            path.write_bytes(path.read_bytes()[:100])
+        evaluate(plan(bench, codec, [(store, [1])]), tmp_path, Bar())
+        assert store.encoded == len(bench) + 2
 
     def test_another_model_is_measured_anew(
         self,
@@ -224,9 +261,44 @@ class TestCache:
 
 
 def test_timings_of_every_path(bench: Bench, codec: LayeredCodec) -> None:
-    pictures = images.to_uint8(next(iter(bench.batches())).x).numpy()[:2]
+    pictures = bench.split.images(torch.arange(2)).numpy()
     found = time_paths(codec, bench.reference, pictures, rounds=1)
     assert list(found) == ["compress", "decompress", "analyze", "decode_then_analyze"]
     for timing in found.values():
         assert 0 < timing["quartile_low_ms"] <= timing["median_ms"] <= timing["quartile_high_ms"]
     assert list(time_paths(codec, None, pictures, rounds=1)) == ["compress", "decompress", "analyze"]
+
+
+class TestSideBySide:
+    def test_blocks_but_the_first_go_aside_and_the_result_is_the_same(
+        self, bench: Bench, codec: LayeredCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("lgc.evaluation.evaluate._WORTH_PROCESSES", 1)
+        baselines = [(make_codec("jpeg"), [10, 90])]
+        given: list[Work] = []
+
+        def aside(works: Sequence[Work]) -> Iterator[tuple[Work, Point]]:
+            given.extend(works)
+            for work in reversed(works):
+                yield work, measure_baseline(baselines[0][0], work.quality, bench, work.rows)
+
+        bar = Bar()
+        spread = evaluate(plan(bench, codec, baselines), tmp_path / "spread", bar, aside)
+        alone = evaluate(plan(bench, codec, baselines), tmp_path / "alone", Bar())
+        assert {(work.codec, work.quality) for work in given} == {("jpeg", 10), ("jpeg", 90)}
+        assert 0 not in {work.rows.start for work in given}
+        assert bar.done == count_tasks(plan(bench, codec, baselines)) * len(bench)
+        for one, two in zip(spread, alone, strict=True):
+            assert one.key == two.key
+            for name in (name for name in one.values if not name.startswith("time_")):
+                np.testing.assert_array_equal(two.values[name], one.values[name])
+
+    def test_little_work_starts_no_processes(self, bench: Bench, codec: LayeredCodec, tmp_path: Path) -> None:
+        def refuse(works: Sequence[Work]) -> Iterator[tuple[Work, Point]]:
+            raise AssertionError("not worth it")
+
+        assert len(evaluate(plan(bench, codec, [(CountingCodec(), [1])]), tmp_path, Bar(), refuse)) == 4
+
+    def test_times_are_those_of_the_first_block(self, bench: Bench, codec: LayeredCodec, tmp_path: Path) -> None:
+        (point,) = evaluate(plan(bench, codec, [(CountingCodec(), [1])]), tmp_path, Bar())[3:]
+        assert len(point.values["time_encode_ms"]) == len(point.values["time_decode_ms"]) == 2

@@ -27,11 +27,15 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_weights_each_absence_is_said_once() -> None:
     reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
     metrics = make_metrics(NAMES, 64, "alex", reference)
-    assert sorted(metrics.absent) == ["DISTS", "Inception (FID, KID)", "LPIPS-alex", "MS-SSIM"]
+    assert sorted(metrics.absent) == ["DISTS", "Inception (FID, KID)", "LPIPS-alex", "MS-SSIM", "identity similarity"]
     assert "dists_weights.pt" in metrics.absent["DISTS"]
     assert "vgg16-397923af.pth" in metrics.absent["DISTS"]
     assert "pt_inception-2015-12-05-6726825d.pth" in metrics.absent["Inception (FID, KID)"]
-    assert all("LGC_WEIGHTS" in reason for name, reason in metrics.absent.items() if name != "MS-SSIM")
+    assert all(
+        "LGC_WEIGHTS" in reason
+        for name, reason in metrics.absent.items()
+        if name not in ("MS-SSIM", "identity similarity")
+    )
     assert sorted(metrics.pictures) == ["psnr", "reference_distance", "ssim", "vif"]
     assert list(metrics.sets) == ["reference_frechet"]
     assert sorted(metrics.infos) == ["psnr", "reference_distance", "reference_frechet", "ssim", "vif"]
