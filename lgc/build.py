@@ -48,7 +48,7 @@ from lgc.training.validation import AnalysisValidator, CodecValidator, Together
 
 LAMBDA_UNIT: Final = 1_000_000
 """Qualities of trained baselines are CompressAI's lambda times this."""
-_FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
+FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
     "train_analysis": "train_codec",
     "train_probe": "finetune_joint",
 }
@@ -193,8 +193,8 @@ def load_reference(config: Config, paths: Paths, metrics: Mapping[str, Any]) -> 
 def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, about: Mapping[str, Any]) -> bytes:
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
-    if name in _FROZEN_CODEC:
-        load_modules(paths.weights(_FROZEN_CODEC[name]), {"codec": codec})
+    if name in FROZEN_CODEC:
+        load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
         load_modules(out / WEIGHTS, {"analyzers": analyzers})
     elif name == "train_codec":
         load_modules(out / WEIGHTS, {"codec": codec})
@@ -313,7 +313,7 @@ def _train_analysis(name: TrainStage, config: Config, paths: Paths, context: Con
     training = config.train_analysis
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
-    load_modules(paths.weights(_FROZEN_CODEC[name]), {"codec": codec})
+    load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
     codec.quantise()
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
     objective = AnalysisObjective(codec, analyzers, training.task_weights)

@@ -1,4 +1,4 @@
-"""Our codec beside the others: at the nearest rate, in paired differences, and per bit."""
+"""Our codec beside the others: at the nearest rate, in paired differences."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from lgc.evaluation.intervals import mean_difference, plain, task_differences, task_intervals
+from lgc.evaluation.intervals import mean_difference, plain, task_differences
 from lgc.evaluation.points import Point, is_measure
 
 
@@ -66,27 +64,3 @@ def floors(points: Sequence[Point], lowest: Mapping[str, int | None]) -> dict[st
             least = min(settings, key=lambda point: point.bpp)
             found[name] = {"setting": least.setting, "bpp": least.bpp, "is_floor": least.setting == str(quality)}
     return found
-
-
-def information(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
-    """Usable information about the attributes, and how much of it each bit spent carries.
-
-    See :data:`lgc.metrics.tasks.ATTRIBUTE_INFORMATION`. ``source`` says who reads it: the heads on one or both
-    layers, or the RGB reference on decoded pictures.
-    """
-    rows = []
-    for point in points:
-        for source, scores in point.tasks.items():
-            estimate = task_intervals(scores, rounds).get("attribute_information")
-            if estimate is not None:
-                bits = float(8 * np.mean(point.values["bytes"]))
-                rows.append(
-                    {
-                        "codec": point.key,
-                        "source": source,
-                        "bits": bits,
-                        "information": estimate.as_dict(),
-                        "per_bit": estimate.value / bits,
-                    }
-                )
-    return rows

@@ -96,6 +96,31 @@ def measure_layered(
     kind, _, setting = name.partition(" ")
     full, base = Point(kind, setting, bench.pixels), Point(kind, f"{setting} base".strip(), bench.pixels)
     of_full, of_base, batch = _Collector(bench, full), _Collector(bench, base), bench.batch(rows)
+    encoded = codec.encode(list(images.to_uint8(batch.x).numpy()))
+    files = [e.data for e in encoded]
+    stripped = [strip(data) for data in files]
+    of_full.value("bytes", [len(data) for data in files])
+    of_base.value("bytes", [len(data) for data in stripped])
+    of_full.account(encoded)
+    if estimate is not None:
+        for layer, bits in estimate(batch.x.to(bench.device)).items():
+            of_full.value(f"estimated_bits_{layer}", bits.double().cpu().tolist())
+    of_full.pictures(np.stack(codec.decompress(files)), batch)
+    of_base.pictures(np.stack(codec.decompress(stripped)), batch)
+    if codec.model.analyzers:
+        of_base.latents("semantic", codec, stripped, batch)
+        of_full.latents("both", codec, files, batch)
+    return full, base
+
+
+def _timed(work: Callable[[T], U], subjects: Iterable[T]) -> tuple[list[U], list[float]]:
+    """What ``work`` makes of each subject, and the milliseconds it took for each."""
+    results, milliseconds = [], []
+    for subject in subjects:
+        start = time.perf_counter()
+        results.append(work(subject))
+        milliseconds.append(1000 * (time.perf_counter() - start))
+    return results, milliseconds
 
 
 class _Collector:

@@ -9,10 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from lgc.backbones import Absent
-from lgc.evaluation.comparison import difference, information
+from lgc.evaluation.comparison import difference
+from lgc.evaluation.information import information
 from lgc.evaluation.intervals import detail_intervals, mean_interval, plain, task_intervals, task_ratios
 from lgc.evaluation.points import ANALYSED, Point, is_measure
 from lgc.metrics.distribution import SetMetric
+from lgc.metrics.information import Priors
 
 RAW_BITS: Final = 24
 """Bits per pixel of uncompressed RGB."""
@@ -56,7 +58,7 @@ def summarise(
     return summary
 
 
-def details(points: Sequence[Point], rounds: int) -> dict[str, Any]:
+def details(points: Sequence[Point], priors: Priors, rounds: int) -> dict[str, Any]:
     """What is too much for ``metrics.json``: every class, attribute and angle; encoders and their times."""
     return {
         "classes": {
@@ -68,7 +70,7 @@ def details(points: Sequence[Point], rounds: int) -> dict[str, Any]:
         },
         "encoders": {point.key: dict(point.about) for point in points if point.about},
         "baseline_ms": {point.key: times for point in points if (times := median_ms(point))},
-        "information": information(points, rounds),
+        "information": information(points, priors, rounds),
     }
 
 

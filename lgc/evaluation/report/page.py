@@ -196,7 +196,7 @@ def _points(results: Results) -> list[dict[str, Any]]:
         points.append(
             {
                 "key": key,
-                "codec": row["codec"],
+                "codec": row["curve"],
                 "about": results.details["encoders"].get(key, {}),
                 "floor": bool(floor.get("is_floor")) and floor.get("setting") == row["setting"],
                 "values": values,
