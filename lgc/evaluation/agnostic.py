@@ -1,4 +1,4 @@
-"""Task-agnosticism: what new heads read from a codec that was trained without their task, beside all-task training."""
+"""Task-agnosticism: what new heads read from a codec trained without their task, beside training with it."""
 
 from __future__ import annotations
 
