@@ -364,13 +364,12 @@ def _train_baseline(name: TrainStage, config: Config, paths: Paths, context: Con
     (network_name,), (quality,) = training.networks, training.qualities
     torch.manual_seed(training.settings.seed)
     network = networks.make_network(network_name, training.channels, training.latent_channels)
-    lpips, notices = load_lpips(training.perceptual.net), ()
-    if isinstance(lpips, Absent):
-        if training.perceptual_weight:
-            notices = (f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}",)
-        metric = perceptual = None
-    else:
+    lpips, notices = load_lpips(training.perceptual.net), []
+    metric = perceptual = None
+    if not isinstance(lpips, Absent):
         metric, perceptual = LPIPS(training.perceptual.net, lpips), PerceptualLoss(lpips, training.perceptual.scale)
+    elif training.perceptual_weight:
+        notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
     objective = BaselineObjective(
         network, quality / LAMBDA_UNIT, training.perceptual_weight, training.perceptual_from, perceptual
     )
@@ -385,18 +384,22 @@ def _train_baseline(name: TrainStage, config: Config, paths: Paths, context: Con
         loader=_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
         validator=BaselineValidator(Split(paths.data, "val"), training.validation_images, metric),
-        notices=notices,
+        notices=tuple(notices),
     )
 
 
 def _network_facts(config: Config) -> dict[str, str]:
     """What a trained baseline is, for people and for the evaluation's cache."""
+    from lgc.baselines.networks import make_network
+
     training = config.train_baseline
     (network,), (quality,) = training.networks, training.qualities
+    made = make_network(network, training.channels, training.latent_channels)
     facts = {
         "network": network,
         "N": str(training.channels),
         "M": str(training.latent_channels),
+        "parameters": str(sum(p.numel() for p in made.parameters())),
         "lambda": f"{quality / LAMBDA_UNIT:g}",
         "trained on": f"{config.data.name}, {training.settings.samples} samples",
     }

@@ -49,11 +49,11 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for name in config.rates:
         good = name.replace("_", "").isalnum() and name != "base"
         yield f"rates.{name}", good, name, "named with letters, digits and underscores, and not base"
-    networks, qualities = config.train_baseline.networks, config.train_baseline.qualities
+    networks, lambdas = config.train_baseline.networks, config.train_baseline.qualities
     yield "train_baseline.networks", set(networks) <= set(NETWORKS), networks, f"made of {', '.join(NETWORKS)}"
     if networks:
-        yield "train_baseline.qualities", bool(qualities) and min(qualities) > 0, qualities, "numbers above 0"
-        yield "train_baseline.qualities", len(set(qualities)) == len(qualities) <= 256, qualities, "different numbers"
+        yield "train_baseline.qualities", bool(lambdas) and min(lambdas) > 0, lambdas, "one or more numbers above 0"
+        yield "train_baseline.qualities", len(set(lambdas)) == len(lambdas) <= 256, lambdas, "different numbers"
     unknown = [name for name in config.evaluate.metrics if name not in METRICS]
     yield "evaluate.metrics", not unknown, unknown, f"made of {', '.join(METRICS)}"
     identity = config.evaluate.identity
