@@ -56,7 +56,7 @@ def _row(
 
 def _usable(scores: TaskScores, priors: Priors, rounds: int) -> Iterator[tuple[str, str, Estimate, float | None]]:
     if scores.mask_bits:
-        gained = priors.mask_bits - np.array(scores.mask_bits, np.float64)
+        gained: np.ndarray = priors.mask_bits - np.array(scores.mask_bits, np.float64)
         yield "masks", "bits a labelled pixel", mean_interval(gained, rounds), float(priors.mask_bits.mean())
     if scores.attribute_bits:
         estimate = task_intervals(scores, rounds)[_ATTRIBUTES]
@@ -70,10 +70,10 @@ def _usable(scores: TaskScores, priors: Priors, rounds: int) -> Iterator[tuple[s
 
 def _added(both: TaskScores, semantic: TaskScores, rounds: int) -> Iterator[tuple[str, str, Estimate, float | None]]:
     if both.mask_bits and semantic.mask_bits:
-        gained = np.array(semantic.mask_bits, np.float64) - np.array(both.mask_bits, np.float64)
+        gained: np.ndarray = np.array(semantic.mask_bits, np.float64) - np.array(both.mask_bits, np.float64)
         yield "masks", "bits a labelled pixel", mean_interval(gained, rounds), None
     if both.attribute_bits and semantic.attribute_bits:
         yield "attributes", "bits a picture", task_differences(both, semantic, rounds)[_ATTRIBUTES], None
     if both.pose_errors and semantic.pose_errors:
-        errors = (np.stack(scores.pose_errors).astype(np.float64) for scores in (semantic, both))
-        yield "pose", "bits a picture", log_ratio_interval(*errors, rounds), None
+        before, after = (np.stack(scores.pose_errors).astype(np.float64) for scores in (semantic, both))
+        yield "pose", "bits a picture", log_ratio_interval(before, after, rounds), None
