@@ -120,7 +120,7 @@ def test_summary_without_reference(points: list[Point]) -> None:
 def test_rows_of_curves(points: list[Point]) -> None:
     rows = curve_rows(points)
     assert rows[-1] == {
-        "codec": "jpeg", "setting": "10", "bpp": 3.125, "psnr": 27.0,
+        "codec": "jpeg", "setting": "10", "curve": "jpeg", "bpp": 3.125, "psnr": 27.0,
         "rgb.pose_error": pytest.approx(5.0), "analysis.pose_error": pytest.approx(5.0),
     }  # fmt: skip
     assert not [name for row in rows for name in row if name.startswith(("bytes", "ideal_bits"))]

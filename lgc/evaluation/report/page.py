@@ -127,9 +127,10 @@ def _verdict(results: Results) -> str:
             word, sign = signs[verdict.marks[name]] if name in verdict.marks else ("", "")
             cells.append(f'<td class="{word}"><span aria-label="{word}" role=img>{sign}</span></td>')
         part = "base only" if verdict.ours.endswith(" base") else "whole file"
-        rate = verdict.ours.removeprefix(results.main).removesuffix(" base").strip()
+        if rate := verdict.ours.removeprefix(results.main).removesuffix(" base").strip():
+            part += f", {escape(rate)}"
         rows.append(
-            f"<tr><th scope=row>{part}{f', {escape(rate)}' if rate else ''} / {escape(verdict.other)}</th><td>{verdict.bits_percent:+.0f} %</td>"
+            f"<tr><th scope=row>{part} / {escape(verdict.other)}</th><td>{verdict.bits_percent:+.0f} %</td>"
             + "".join(cells)
             + "</tr>"
         )
