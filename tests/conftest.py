@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,20 @@ def real_faces() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real photographs at {root}")
     return root
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """This machine's Chromium without a window, driven by Playwright."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install 'lgc[dev]')")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine (on Debian: apt-get install chromium)")
+    with driver.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"], timeout=3e5)
+        yield found
+        found.close()
 
 
 @pytest.fixture(scope="session")

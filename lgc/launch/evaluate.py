@@ -87,7 +87,14 @@ def run_evaluate() -> None:
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
             "environment": environment_facts(),
-            "mlflow": None if address is None else {"uri": address.uri, "run_id": address.run_id},
+            "mlflow": None
+            if address is None
+            else {
+                "uri": address.uri,
+                "experiment": run.experiment,
+                "run_id": address.run_id,
+                "runs": dict(run.family),
+            },
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
         }
         origins = {name: model.origin for name, model in ours.items()}
@@ -98,6 +105,7 @@ def run_evaluate() -> None:
             print(f"evaluate: {what} is absent: {reason}")
         write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
         run.metrics(dict(_headline(results.summary, list(ours))), step=0)
+        run.images(*sorted(out.glob("*.png")))
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows, trained_on(config))
 

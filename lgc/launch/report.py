@@ -17,6 +17,24 @@ from lgc.evaluation.report.tables import all_tables
 REPORT: Final = Path("report")
 
 
+def run_report_stage() -> None:
+    """Write the report and keep the page with the evaluation's MLflow run."""
+    # `lgc report` needs none of these
+    from lgc.config.load import load
+    from lgc.launch import storage
+    from lgc.launch.stage import StageRun, storage_folder
+    from lgc.tracking.mlflow import RunAddress
+
+    page = run_report()
+    config, paths = load(), Paths.here()
+    storage.apply(config.storage)
+    found = read_results(paths.stage("evaluate")).details["run"]["mlflow"]
+    if found and config.tracking.enabled:
+        address = RunAddress(found["uri"], found["run_id"])
+        StageRun(address, storage_folder(config, paths) / "journal" / f"report-{address.run_id}").artifacts(page)
+    print(f"{page} written")
+
+
 def run_report(out: Path = REPORT) -> Path:
     """``outputs/evaluate`` -> ``index.html``, and ``report.md`` with the same tables; returns the page."""
     results = read_results(Paths.here().stage("evaluate"))

@@ -7,11 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from lgc.build import best_reference, export_stage
 from lgc.config.load import PARAMS, load, read_raw
@@ -34,6 +36,19 @@ class StageRun:
 
     address: RunAddress | None
     journal: Path
+    experiment: str = ""
+    family: Mapping[str, str] = field(default_factory=dict)
+    """Run ids of the pipeline and all its stages so far, by stage."""
+
+    def images(self, *files: Path) -> None:
+        """Show finished pictures among the run's images."""
+        if self.address is None:
+            return
+        tracker = MlflowTracker(self.address, self.journal)
+        for file in files:
+            with Image.open(file) as picture:
+                tracker.image(file.stem, np.asarray(picture.convert("RGB")), step=0)
+        _say(tracker.close())
 
     def artifacts(self, *files: Path) -> None:
         """Keep finished files with the run; a server that is away is reported, not raised."""
@@ -129,8 +144,8 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
     if opened is None:
         yield StageRun(None, journal)
         return
-    runs, parent, run_id = opened
-    run = StageRun(RunAddress(runs.uri, run_id), journal)
+    runs, parent, run_id, family = opened
+    run = StageRun(RunAddress(runs.uri, run_id), journal, runs.experiment, family)
     run.artifacts(paths.root / PARAMS)
     status = "FAILED"
     try:
@@ -145,13 +160,14 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
 
 def _open_run(
     name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]
-) -> tuple[PipelineRuns, str, str]:
+) -> tuple[PipelineRuns, str, str, Mapping[str, str]]:
     tracking = config.tracking
     runs = PipelineRuns(absolute_uri(tracking.uri, paths), tracking.experiment, tracking.artifacts)
     pipeline = pipeline_key(config, paths)
     facts = {**git_facts(paths.root), **environment_facts()}
     parent = runs.parent(pipeline, f"{config.data.name} {pipeline[:6]}", facts)
-    return runs, parent, runs.stage(parent, name, key, params, facts)
+    run_id = runs.stage(parent, name, key, params, facts)
+    return runs, parent, run_id, runs.family(parent)
 
 
 def environment_facts() -> dict[str, str]:

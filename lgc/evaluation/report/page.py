@@ -12,13 +12,25 @@ from typing import Any, Final
 
 import yaml
 
+from lgc.errors import LgcError
 from lgc.evaluation.names import GALLERY
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results, key_of
 from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
 
-PICTURE_BYTES: Final = 10_000_000
-"""Most bytes of pictures on the page, which stays below 15 MB with base64 and the rest."""
+PICTURE_BYTES: Final = 6_500_000
+"""Most bytes of pictures on the page, which stays below 15 MB with base64, Plotly and the rest."""
+_SCRIPTS: Final = ("common", "curves", "classes", "gallery", "theme")
+_KINDS: Final = {
+    "distortion": "Rate and distortion",
+    "perception": "Rate and perception",
+    "parsing": "Rate and analysis: masks",
+    "attributes": "Rate and analysis: attributes and pose",
+}
+_DISTORTION: Final = ("psnr", "ssim", "ms_ssim", "ms_ssim_db", "vif")
+_PARSING: Final = ("miou", "mean_f1", "pixel_accuracy")
+_LOCAL_UI: Final = "http://127.0.0.1:5000"
+"""Where ``make ui`` serves."""
 _INTERVAL: Final = re.compile(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]")
 _NO_ARROWS: Final = {ord("↑"): None, ord("↓"): None}
 _SOURCES: Final = {
@@ -33,6 +45,7 @@ def make_page(results: Results) -> str:
     data = {
         "main": results.main,
         "ours": list(results.details["ours"]),
+        "kinds": _KINDS,
         "metrics": _axes(results),
         "points": _points(results),
         "classes": _classes(results),
@@ -42,7 +55,8 @@ def make_page(results: Results) -> str:
     facts = results.details["run"]
     parts = {
         "style": _asset("style.css"),
-        "script": _asset("page.js"),
+        "script": "\n".join(_asset(f"{name}.js") for name in _SCRIPTS),
+        "plotly": _plotly(),
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
         "title": escape(f"lgc on {facts['data']['name']}"),
         "subtitle": escape(
@@ -58,14 +72,20 @@ def make_page(results: Results) -> str:
         else "",
         "run": _run(results),
     }
-    page = _asset("page.html")
-    for name, content in parts.items():
-        page = page.replace(f"{{{{{name}}}}}", content)
-    return page
+    # in one pass: what is put in may itself look like a place
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("page.html"))
 
 
 def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """The charting library, as its package ships it."""
+    try:
+        return resources.files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
+    except ModuleNotFoundError:
+        raise LgcError("the plotly package is not installed (pip install 'lgc[eval]')") from None
 
 
 def _cards(results: Results) -> list[str]:
@@ -181,11 +201,18 @@ def _axes(results: Results) -> list[dict[str, Any]]:
                 {
                     "id": name,
                     "label": results.label(name) + where,
-                    "better": info["better"],
+                    "kind": _kind(source, metric),
                     "trained": (info.get("trained_on") or "") if not source else "",
                 }
             )
     return axes
+
+
+def _kind(source: str, metric: str) -> str:
+    """Which chart a metric belongs to; a key of :data:`_KINDS`."""
+    if source:
+        return "parsing" if metric in _PARSING else "attributes"
+    return "distortion" if metric in _DISTORTION else "perception"
 
 
 def _points(results: Results) -> list[dict[str, Any]]:
@@ -199,12 +226,23 @@ def _points(results: Results) -> list[dict[str, Any]]:
             {
                 "key": key,
                 "codec": row["curve"],
-                "about": results.details["encoders"].get(key, {}),
+                "about": _files(results, key) | dict(results.details["encoders"].get(key, {})),
                 "floor": bool(floor.get("is_floor")) and floor.get("setting") == row["setting"],
                 "values": values,
             }
         )
     return points
+
+
+def _files(results: Results, key: str) -> dict[str, str]:
+    """How many files a point stands for and their mean size; for ours, the model that wrote them."""
+    found, rate = results.summary["codecs"][key], results.value(key, "bpp")
+    about = {}
+    if rate is not None:
+        about["files"] = f"{found['images']}, {rate.value * results.gallery['size'] ** 2 / 8:.0f} bytes each (mean)"
+    if origin := results.details["ours"].get(key.removesuffix(" base")):
+        about["model"] = f"outputs/{'variants/' if '/' in origin else ''}{origin}/model.safetensors"
+    return about
 
 
 def _classes(results: Results) -> Mapping[str, Any]:
@@ -247,25 +285,31 @@ def _gallery(results: Results) -> tuple[Mapping[str, Any], int]:
 
 
 def _run(results: Results) -> str:
-    """Configuration, data, models, where the MLflow run is."""
+    """Configuration, data, models, where the MLflow runs are."""
     run = results.details["run"]
-    mlflow = run.get("mlflow")
-    where = "tracking was off"
-    if mlflow:
-        where = f"run {mlflow['run_id']} at {mlflow['uri']} (make ui shows a local store)"
-        if mlflow["uri"].startswith("http"):
-            link = f"{mlflow['uri'].rstrip('/')}/#/runs/{mlflow['run_id']}"
-            where = f'<a href="{escape(link)}">{escape(where)}</a>'
-        else:
-            where = escape(where)
     blocks = [
-        ("Data", run["data"]), ("Models (ids stand in every file)", run["models"]),
+        ("Data manifest", run["data"]), ("Models (ids stand in every file)", run["models"]),
         ("Environment", run["environment"]), ("Configuration", run["configuration"]),
     ]  # fmt: skip
-    return f"<p>MLflow: {where}</p>" + "".join(
+    return _mlflow(run.get("mlflow")) + "".join(
         f"<details><summary>{escape(title)}</summary><pre>{_yaml(content)}</pre></details>"
         for title, content in blocks
     )
+
+
+def _mlflow(found: Mapping[str, Any] | None) -> str:
+    """Links to the pipeline's run and its stages'; a local store is shown by ``make ui``."""
+    if not found:
+        return "<p>MLflow: tracking was off.</p>"
+    served = found["uri"].startswith("http")
+    base = found["uri"].rstrip("/") if served else _LOCAL_UI
+    where = "" if served else f" These open while <code>make ui</code> runs; the store is {escape(found['uri'])}."
+    runs = f"{base}/#/experiments/{found['experiment']}/runs"
+    links = "".join(
+        f'<li><a href="{escape(f"{runs}/{run_id}")}">{escape(stage)}</a></li>'
+        for stage, run_id in found["runs"].items()
+    )
+    return f"<p>Runs in MLflow.{where}</p><ul class=runs>{links}</ul>"
 
 
 def _yaml(content: Any) -> str:

@@ -48,7 +48,12 @@ def evaluated(
     facts = {
         "models": {"joint": codec.model.model_id.hex()},
         "environment": {"machine": "x86_64", "gpu": "none", "torch": torch.__version__},
-        "mlflow": {"uri": "http://127.0.0.1:5000", "run_id": "abc"},
+        "mlflow": {
+            "uri": "sqlite:///mlflow.db",
+            "experiment": "7",
+            "run_id": "abc",
+            "runs": {"pipeline": "def", "evaluate": "abc"},
+        },
         "configuration": {"data": {"name": "</script><script>alert(1)</script>"}},
     }
     ours = {"joint": "finetune_joint", "separate": "finetune_separate"}

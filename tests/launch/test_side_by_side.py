@@ -1,0 +1,71 @@
+"""Baselines measured in real processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lgc.baselines.base import Unavailable
+from lgc.baselines.make import make_codec
+from lgc.data.shards import Split
+from lgc.errors import LgcError
+from lgc.evaluation.evaluate import Work
+from lgc.evaluation.measure import Bench, measure_baseline
+from lgc.launch.side_by_side import Workbench, side_by_side
+from lgc.metrics.image import psnr
+
+
+class Dies:
+    """Takes its process with it, as a lack of memory would."""
+
+    name = "dies"
+    lowest = 0
+
+    def encode(self, pixels: np.ndarray, quality: int) -> bytes:
+        os._exit(9)
+
+    def decode(self, data: bytes) -> np.ndarray:
+        raise NotImplementedError
+
+    def describe(self, quality: int) -> Mapping[str, str]:
+        return {}
+
+
+def make(shards: Path) -> Workbench:
+    jpeg = make_codec("jpeg")
+    assert not isinstance(jpeg, Unavailable)
+    bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, None, torch.device("cpu"))
+    return Workbench(bench, {"jpeg": jpeg, "dies": Dies()})
+
+
+def test_one_worker_needs_no_processes(shards: Path) -> None:
+    assert side_by_side(partial(make, shards), 1) is None
+
+
+@pytest.mark.slow
+def test_processes_measure_what_this_one_would(shards: Path) -> None:
+    aside = side_by_side(partial(make, shards), 2)
+    assert aside is not None
+    works = [Work("jpeg", quality, range(start, start + 2)) for quality in (10, 90) for start in (0, 2)]
+    here = make(shards)
+    found = dict(aside(works))
+    assert set(found) == set(works)
+    for work, point in found.items():
+        expected = measure_baseline(here.codecs["jpeg"], work.quality, here.bench, work.rows)
+        assert point.key == f"jpeg {work.quality}"
+        for name in ("bytes", "psnr"):
+            np.testing.assert_array_equal(point.values[name], expected.values[name])
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_one_clear_line(shards: Path) -> None:
+    aside = side_by_side(partial(make, shards), 2)
+    assert aside is not None
+    with pytest.raises(LgcError, match=r"a measuring process died.*runtime\.evaluate_workers"):
+        list(aside([Work("dies", 0, range(2))]))
