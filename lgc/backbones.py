@@ -78,7 +78,7 @@ def load_lpips(net: str) -> nn.Module | Absent:
             import lpips
     except ImportError:
         return Absent(f"LPIPS-{net}", "the lpips package is not installed (pip install 'lgc[train]')")
-    model = _with_weights(f"LPIPS-{net}", (_LPIPS_FILES[net],), lambda: lpips.LPIPS(net=net, verbose=False))
+    model = with_weights(f"LPIPS-{net}", (_LPIPS_FILES[net],), lambda: lpips.LPIPS(net=net, verbose=False))
     return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
 
 
@@ -90,7 +90,7 @@ def load_dists() -> nn.Module | Absent:
     piq = import_piq()
     if isinstance(piq, Absent):
         return Absent("DISTS", piq.reason)
-    model = _with_weights("DISTS", ("dists_weights.pt", _LPIPS_FILES["vgg"]), lambda: piq.DISTS(reduction="none"))
+    model = with_weights("DISTS", ("dists_weights.pt", _LPIPS_FILES["vgg"]), lambda: piq.DISTS(reduction="none"))
     return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
 
 
@@ -104,7 +104,7 @@ def load_inception() -> nn.Module | Absent:
         return Absent("Inception (FID, KID)", piq.reason)
     from piq.feature_extractors import InceptionV3
 
-    model = _with_weights("Inception (FID, KID)", ("pt_inception-2015-12-05-6726825d.pth",), InceptionV3)
+    model = with_weights("Inception (FID, KID)", ("pt_inception-2015-12-05-6726825d.pth",), InceptionV3)
     return model if isinstance(model, Absent) else model.eval().requires_grad_(False)
 
 
@@ -119,7 +119,7 @@ def import_piq() -> Any:
         return Absent("piq", "the piq package is not installed (pip install 'lgc[eval]')")
 
 
-def _with_weights(name: str, files: Sequence[str], make: Callable[[], nn.Module]) -> nn.Module | Absent:
+def with_weights(name: str, files: Sequence[str], make: Callable[[], nn.Module]) -> nn.Module | Absent:
     """What ``make`` builds with torch.hub looking into :func:`checkpoint_folder`, or why that failed."""
     folder = checkpoint_folder()
     earlier = torch.hub.get_dir()

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -33,6 +33,7 @@ from lgc.models.layered import Architecture
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
 from lgc.training.export import export_model
+from lgc.training.groups import codec_groups
 from lgc.training.objectives import (
     AnalysisObjective,
     CodecObjective,
@@ -44,6 +45,14 @@ from lgc.training.objectives import (
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules, read_state, release
 from lgc.training.trainer import Settings, Validator
 from lgc.training.validation import AnalysisValidator, CodecValidator, Together
+
+LAMBDA_UNIT: Final = 1_000_000
+"""Qualities of trained baselines are CompressAI's lambda times this."""
+FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
+    "train_analysis": "train_codec",
+    "train_probe": "finetune_joint",
+}
+"""Stages that train heads alone -> the stage whose codec they read."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +105,18 @@ def prepare_data(
 
 
 def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
-    """Networks, optimisers, data and validation of one training stage, for one worker."""
+    """Networks, optimisers, data and validation of one training stage, for one worker.
+
+    In a variant, ``config`` and ``paths`` are its own; see :func:`lgc.config.variants.vary`.
+    """
     makers = {
         "train_codec": _train_codec,
         "train_reference": _train_reference,
         "train_analysis": _train_analysis,
         "finetune_joint": _finetune,
         "finetune_separate": _finetune,
+        "train_probe": _train_analysis,
+        "train_baseline": _train_baseline,
     }
     return makers[name](name, config, paths, context)
 
@@ -161,7 +175,9 @@ def export_stage(
     metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
     with replacing_folder(folder) as out:
         release(checkpoint, out / WEIGHTS)
-        if name != "train_reference":
+        if name == "train_baseline":
+            metrics["network"] = _network_facts(config)
+        elif name != "train_reference":
             metrics["model_id"] = _export_model(name, config, paths, out, about).hex()
         (out / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return metrics
@@ -177,8 +193,8 @@ def load_reference(config: Config, paths: Paths, metrics: Mapping[str, Any]) -> 
 def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, about: Mapping[str, Any]) -> bytes:
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
-    if name == "train_analysis":
-        load_modules(paths.weights("train_codec"), {"codec": codec})
+    if name in FROZEN_CODEC:
+        load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
         load_modules(out / WEIGHTS, {"analyzers": analyzers})
     elif name == "train_codec":
         load_modules(out / WEIGHTS, {"codec": codec})
@@ -297,7 +313,7 @@ def _train_analysis(name: TrainStage, config: Config, paths: Paths, context: Con
     training = config.train_analysis
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
-    load_modules(paths.weights("train_codec"), {"codec": codec})
+    load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
     codec.quantise()
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
     objective = AnalysisObjective(codec, analyzers, training.task_weights)
@@ -338,6 +354,58 @@ def _train_reference(name: TrainStage, config: Config, paths: Paths, context: Co
         settings=training.settings,
         validator=AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device),
     )
+
+
+def _train_baseline(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+    from lgc.baselines import networks
+    from lgc.training.baseline import BaselineObjective, BaselineValidator
+
+    training = config.train_baseline
+    (network_name,), (quality,) = training.networks, training.qualities
+    torch.manual_seed(training.settings.seed)
+    network = networks.make_network(network_name, training.channels, training.latent_channels)
+    lpips, notices = load_lpips(training.perceptual.net), []
+    metric = perceptual = None
+    if not isinstance(lpips, Absent):
+        metric, perceptual = LPIPS(training.perceptual.net, lpips), PerceptualLoss(lpips, training.perceptual.scale)
+    elif training.perceptual_weight:
+        notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
+    objective = BaselineObjective(
+        network, quality / LAMBDA_UNIT, training.perceptual_weight, training.perceptual_from, perceptual
+    )
+    groups = codec_groups(network, networks.DENSITY, training.lr)
+    modules = {"network": network}
+    return Stage(
+        name=name,
+        state=TrainState(
+            [Player("network", objective, modules, _adam(groups), training.clip_norm)],
+            MovingAverage(modules, training.ema_decay),
+        ),
+        loader=_loader(paths, training.settings, training.augment, 0.0, context),
+        settings=training.settings,
+        validator=BaselineValidator(Split(paths.data, "val"), training.validation_images, metric),
+        notices=tuple(notices),
+    )
+
+
+def _network_facts(config: Config) -> dict[str, str]:
+    """What a trained baseline is, for people and for the evaluation's cache."""
+    from lgc.baselines.networks import make_network
+
+    training = config.train_baseline
+    (network,), (quality,) = training.networks, training.qualities
+    made = make_network(network, training.channels, training.latent_channels)
+    facts = {
+        "network": network,
+        "N": str(training.channels),
+        "M": str(training.latent_channels),
+        "parameters": str(sum(p.numel() for p in made.parameters())),
+        "lambda": f"{quality / LAMBDA_UNIT:g}",
+        "trained on": f"{config.data.name}, {training.settings.samples} samples",
+    }
+    if training.perceptual_weight:
+        facts["perceptual"] = f"{training.perceptual_weight:g} x LPIPS-{training.perceptual.net}"
+    return facts
 
 
 def best_reference(metrics: Mapping[str, float]) -> str:

@@ -18,8 +18,8 @@ class Codec(Protocol):
         ...
 
     @property
-    def lowest(self) -> int:
-        """The quality with the fewest bytes: what it spends there is the codec's floor."""
+    def lowest(self) -> int | None:
+        """The quality with the fewest bytes: what it spends there is the codec's floor. None: it has no floor."""
         ...
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lgc.baselines import NAMES as BASELINES
+from lgc.baselines import NETWORKS
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
 from lgc.images import MAX_SIDE
@@ -42,6 +43,17 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for name, qualities in config.evaluate.baselines.items():
         yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"
         yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"
+    left_out = config.evaluate.leave_out
+    yield "evaluate.leave_out", set(left_out) <= set(heads), left_out, f"some of the heads {', '.join(heads)}"
+    yield "evaluate.leave_out", not left_out or len(heads) > 1, left_out, "empty where the model has one head only"
+    for name in config.rates:
+        good = name.replace("_", "").isalnum() and name != "base"
+        yield f"rates.{name}", good, name, "named with letters, digits and underscores, and not base"
+    networks, lambdas = config.train_baseline.networks, config.train_baseline.qualities
+    yield "train_baseline.networks", set(networks) <= set(NETWORKS), networks, f"made of {', '.join(NETWORKS)}"
+    if networks:
+        yield "train_baseline.qualities", bool(lambdas) and min(lambdas) > 0, lambdas, "one or more numbers above 0"
+        yield "train_baseline.qualities", len(set(lambdas)) == len(lambdas) <= 256, lambdas, "different numbers"
     unknown = [name for name in config.evaluate.metrics if name not in METRICS]
     yield "evaluate.metrics", not unknown, unknown, f"made of {', '.join(METRICS)}"
     identity = config.evaluate.identity
@@ -63,3 +75,4 @@ def _settings(config: Config) -> Iterator[tuple[str, Settings]]:
     yield "train_reference.settings", config.train_reference.settings
     yield "train_analysis.settings", config.train_analysis.settings
     yield "finetune_joint.codec.settings", config.finetune_joint.codec.settings
+    yield "train_baseline.settings", config.train_baseline.settings

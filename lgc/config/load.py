@@ -33,6 +33,8 @@ def compose(overrides: Sequence[str] = (), folder: Path | str = "conf") -> dict[
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    # budgets of stages that train as long as others together
+    OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
             composed = hydra_compose("config", overrides=list(overrides))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-TrainStage = Literal["train_codec", "train_reference", "train_analysis", "finetune_joint", "finetune_separate"]
+TrainStage = Literal[
+    "train_codec",
+    "train_reference",
+    "train_analysis",
+    "finetune_joint",
+    "finetune_separate",
+    "train_probe",
+    "train_baseline",
+]
 TRAIN_STAGES: Final[tuple[TrainStage, ...]] = (
     "train_codec",
     "train_reference",
@@ -14,6 +23,14 @@ TRAIN_STAGES: Final[tuple[TrainStage, ...]] = (
     "finetune_joint",
     "finetune_separate",
 )
+"""Of the pipeline itself; the others belong to variants only."""
+Kind = Literal["rates", "leave_out", "baselines"]
+VARIED: Final[Mapping[Kind, tuple[TrainStage, ...]]] = {
+    "rates": ("train_codec", "train_analysis", "finetune_joint"),
+    "leave_out": ("train_analysis", "finetune_joint", "train_probe"),
+    "baselines": ("train_baseline",),
+}
+"""Stages that each kind of variant has of its own; see :mod:`lgc.config.variants`."""
 WEIGHTS: Final = "weights.safetensors"
 MODEL: Final = "model.safetensors"
 METRICS: Final = "metrics.json"
@@ -24,6 +41,8 @@ class Paths:
     """Output folders of one project; absolute, because engines change the working directory."""
 
     root: Path
+    variant: str = ""
+    """``kind/name``: its own stages write below :attr:`variants`, everything else is the pipeline's."""
 
     @classmethod
     def here(cls) -> Paths:
@@ -40,9 +59,21 @@ class Paths:
         """Generated faces in the official layout; kept for the next run."""
         return self.root / "outputs" / "synthetic"
 
+    @property
+    def variants(self) -> Path:
+        """Outputs of all variants."""
+        return self.root / "outputs" / "variants"
+
     def stage(self, name: str) -> Path:
         """Folder of a stage's outputs."""
+        kind = self.variant.partition("/")[0]
+        if name in VARIED.get(kind, ()):  # type: ignore[call-overload]
+            return self.variants / self.variant / name
         return self.root / "outputs" / name
+
+    def of(self, variant: str) -> Paths:
+        """The same project, as ``variant`` sees it."""
+        return Paths(self.root, variant)
 
     def weights(self, name: TrainStage) -> Path:
         """Averaged weights of a training stage."""

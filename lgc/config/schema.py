@@ -164,13 +164,40 @@ class ReferenceTraining:
 
 
 @dataclass(frozen=True)
+class BaselineTraining:
+    """``train_baseline``: CompressAI's networks on the codec's data, for as long as the codec trains."""
+
+    networks: tuple[str, ...]
+    """Of :data:`lgc.baselines.NETWORKS`; none by default."""
+    qualities: tuple[int, ...]
+    """One network each: CompressAI's lambda times 1,000,000, the weight of the distortion against bits per pixel."""
+    channels: int
+    """CompressAI's N."""
+    latent_channels: int
+    """CompressAI's M."""
+    settings: Settings
+    lr: float
+    ema_decay: float
+    clip_norm: float
+    augment: Augment
+    perceptual_weight: float
+    """Of LPIPS beside bits per pixel; 0 trains for rate and distortion alone, as the networks' authors did."""
+    perceptual_from: float
+    """Share of the stage after which the perceptual term begins."""
+    perceptual: PerceptualConfig
+    validation_images: int
+
+
+@dataclass(frozen=True)
 class EvaluateConfig:
     """The evaluate stage."""
 
     split: Literal["val", "test"]
     limit: int | None
     baselines: dict[str, list[int]]
-    """Codec name -> quality settings."""
+    """Codec name -> quality settings; networks of ``train_baseline`` come by themselves."""
+    leave_out: tuple[str, ...]
+    """Tasks to leave out of joint training, each in a variant of its own, to be read afterwards by a new head."""
     metrics: list[str]
     """Of decoded pictures; names in :data:`lgc.metrics.NAMES`."""
     lpips_net: Literal["squeeze", "alex", "vgg"]
@@ -234,6 +261,9 @@ class Config:
     train_reference: ReferenceTraining
     train_analysis: AnalysisTraining
     finetune_joint: JointTraining
+    rates: dict[str, TargetRates]
+    """Further rate points: the codec trained once more for each, in a variant of its own."""
+    train_baseline: BaselineTraining
     evaluate: EvaluateConfig
     runtime: RuntimeConfig
     tracking: TrackingConfig

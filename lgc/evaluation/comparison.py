@@ -1,4 +1,4 @@
-"""Our codec beside the others: at the nearest rate, in paired differences, and per bit."""
+"""Our codec beside the others: at the nearest rate, in paired differences."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from lgc.evaluation.intervals import mean_difference, plain, task_differences, task_intervals
+from lgc.evaluation.intervals import mean_difference, plain, task_differences
 from lgc.evaluation.points import Point, is_measure
 
 
@@ -32,21 +30,19 @@ def difference(left: Point, right: Point, rounds: int) -> dict[str, Any]:
 def against_baselines(
     points: Sequence[Point], main: str, baselines: Sequence[str], rounds: int
 ) -> list[dict[str, Any]]:
-    """Each of our two files minus each baseline's setting of the nearest rate.
+    """Each of our files, whole and base-only, minus each baseline's setting of the nearest rate.
 
     ``tasks_analysis`` compares what machines get from either file: our layers, read from bytes, against the RGB
     reference on the baseline's decoded picture.
     """
-    by_key = {point.key: point for point in points}
     found = []
-    for part in ("", " base"):
-        ours = by_key[main + part]
+    for ours in (point for point in points if point.codec == main):
         for name in baselines:
             other = nearest(points, name, ours.bpp)
             if other is None:
                 continue
             entry = difference(ours, other, rounds)
-            source = "semantic" if part else "both"
+            source = "semantic" if ours.is_base else "both"
             if source in ours.tasks and "rgb" in other.tasks:
                 entry["tasks_analysis"] = plain(task_differences(ours.tasks[source], other.tasks["rgb"], rounds))
             found.append({"ours": ours.key, "other": other.key, **entry})
@@ -59,7 +55,7 @@ def nearest(points: Sequence[Point], codec: str, bpp: float) -> Point | None:
     return min(settings, key=lambda point: abs(math.log(point.bpp / bpp)), default=None)
 
 
-def floors(points: Sequence[Point], lowest: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+def floors(points: Sequence[Point], lowest: Mapping[str, int | None]) -> dict[str, dict[str, Any]]:
     """The least rate of each baseline; ``is_floor`` when its lowest quality of all was among those measured."""
     found = {}
     for name, quality in lowest.items():
@@ -68,27 +64,3 @@ def floors(points: Sequence[Point], lowest: Mapping[str, int]) -> dict[str, dict
             least = min(settings, key=lambda point: point.bpp)
             found[name] = {"setting": least.setting, "bpp": least.bpp, "is_floor": least.setting == str(quality)}
     return found
-
-
-def information(points: Sequence[Point], rounds: int) -> list[dict[str, Any]]:
-    """Usable information about the attributes, and how much of it each bit spent carries.
-
-    See :data:`lgc.metrics.tasks.ATTRIBUTE_INFORMATION`. ``source`` says who reads it: the heads on one or both
-    layers, or the RGB reference on decoded pictures.
-    """
-    rows = []
-    for point in points:
-        for source, scores in point.tasks.items():
-            estimate = task_intervals(scores, rounds).get("attribute_information")
-            if estimate is not None:
-                bits = float(8 * np.mean(point.values["bytes"]))
-                rows.append(
-                    {
-                        "codec": point.key,
-                        "source": source,
-                        "bits": bits,
-                        "information": estimate.as_dict(),
-                        "per_bit": estimate.value / bits,
-                    }
-                )
-    return rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
@@ -78,25 +79,27 @@ def bd_metric(test: Curve, anchor: Curve) -> Delta | Refused:
 def delta_rows(
     rows: Sequence[Mapping[str, Any]], main: str, baselines: Sequence[str], better: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Deltas of our curve against every baseline's for every metric, ready for JSON.
+    """Deltas of our curves against every baseline's for every metric, ready for JSON.
 
     Args:
         rows: of :func:`lgc.evaluation.summary.curve_rows`.
-        main: our codec; its base-only and whole files are its curve.
+        main: our codec; every curve of its is compared.
         baselines: names of the others.
         better: ``higher`` or ``lower`` by column of ``rows``.
     """
+    ours = list(dict.fromkeys(row["curve"] for row in rows if row["codec"] == main))
     found = []
     for metric, direction in better.items():
-        curves = {name: _curve(rows, name, metric) for name in (main, *baselines)}
-        for name in baselines:
-            if not curves[main] or not curves[name]:
+        curves = {name: _curve(rows, name, metric) for name in (*ours, *baselines)}
+        for mine, other in product(ours, baselines):
+            test, anchor = curves[mine], curves[other]
+            if not test or not anchor:
                 continue
-            test, anchor = curves[main], curves[name]
             found.append(
                 {
                     "metric": metric,
-                    "against": name,
+                    "ours": mine,
+                    "against": other,
                     "points": [len(test), len(anchor)],
                     "bd_rate_percent": _plain(bd_rate(test, anchor, direction == "higher")),
                     "bd_metric": _plain(bd_metric(test, anchor)),
@@ -105,8 +108,8 @@ def delta_rows(
     return found
 
 
-def _curve(rows: Sequence[Mapping[str, Any]], codec: str, metric: str) -> list[tuple[float, float]]:
-    return [(row["bpp"], row[metric]) for row in rows if row["codec"] == codec and metric in row]
+def _curve(rows: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[tuple[float, float]]:
+    return [(row["bpp"], row[metric]) for row in rows if row["curve"] == name and metric in row]
 
 
 def _plain(delta: Delta | Refused) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.evaluation.measure import Bench, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 """Of cached points; counted up when they hold something new."""
 _WORTH_PROCESSES: Final = 16
 """Blocks below which starting processes takes longer than measuring here."""

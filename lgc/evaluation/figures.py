@@ -44,7 +44,7 @@ def rate_quality(
     codecs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["codec"] != "original":
-            codecs[row["codec"]].append(row)
+            codecs[row["curve"]].append(row)
     for panel in panels.flat[len(axes) :]:
         panel.set_axis_off()
     for panel, (key, label) in zip(panels.flat, axes, strict=False):

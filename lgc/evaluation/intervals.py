@@ -75,6 +75,14 @@ def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) ->
     return mean_interval(a - b, rounds, seed)
 
 
+def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
+    """Of log2 (mean a / mean b) summed over columns, both (N, K) above 0 on the same pictures."""
+    drawn = _counts(len(a), rounds, seed)
+    return _estimate(
+        float(np.log2(a.mean(axis=0) / b.mean(axis=0)).sum()), np.log2((drawn @ a) / (drawn @ b)).sum(axis=1)
+    )
+
+
 def _task_pairs(
     a: TaskScores, b: TaskScores, combine: Callable[[np.ndarray, np.ndarray], np.ndarray], rounds: int, seed: int
 ) -> dict[str, Estimate]:

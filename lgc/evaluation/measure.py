@@ -89,11 +89,12 @@ def measure_layered(
     estimate: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None,
     rows: range,
 ) -> tuple[Point, Point]:
-    """Our codec: the whole file, and the base-only file cut from it.
+    """Our codec: the whole file, and the base-only file cut from it. ``name`` may be ``codec setting``.
 
     ``estimate`` gives bits a picture of each layer by the float model, (B,) each.
     """
-    full, base = Point(name, "", bench.pixels), Point(name, "base", bench.pixels)
+    kind, _, setting = name.partition(" ")
+    full, base = Point(kind, setting, bench.pixels), Point(kind, f"{setting} base".strip(), bench.pixels)
     of_full, of_base, batch = _Collector(bench, full), _Collector(bench, base), bench.batch(rows)
     encoded = codec.encode(list(images.to_uint8(batch.x).numpy()))
     files = [e.data for e in encoded]

@@ -49,6 +49,11 @@ class Point:
         return f"{self.codec} {self.setting}".strip()
 
     @property
+    def is_base(self) -> bool:
+        """Whether these are files of ours that were cut after the semantic layer."""
+        return self.setting.split(" ")[-1] == "base"
+
+    @property
     def bpp(self) -> float:
         """Bits of real files per pixel, mean over pictures."""
         return float(8 * self.values["bytes"].mean() / self.pixels)

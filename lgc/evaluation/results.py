@@ -13,6 +13,8 @@ import numpy as np
 import torch
 
 from lgc.atomic import replacing_folder
+from lgc.data.labels import IGNORE
+from lgc.evaluation.agnostic import task_agnosticism
 from lgc.evaluation.comparison import against_baselines, floors
 from lgc.evaluation.cost import model_cost
 from lgc.evaluation.deltas import delta_rows
@@ -25,6 +27,7 @@ from lgc.evaluation.summary import curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.base import BPP
 from lgc.metrics.choose import Metrics
+from lgc.metrics.information import make_priors
 from lgc.metrics.tasks import INFOS as TASKS
 
 _TIMED_PICTURES = 16
@@ -57,7 +60,8 @@ def make_results(
         plan: what was measured.
         metrics: by which metrics.
         points: of :func:`lgc.evaluation.evaluate.evaluate`.
-        ours: names of our codecs in tables, the main one first, and what each is.
+        ours: names of our codecs in tables, the main one first, and the stage that made each, after the variant
+            (``leave_out/TASK/``, ``rates/NAME/``) where it is of one.
         model_file: of the main codec.
         rounds: of the bootstrap.
         trained_on: metrics that were also training losses, and how.
@@ -80,10 +84,16 @@ def make_results(
     better |= {f"analysis.{info.name}": info.better for info in TASKS}
     manifest = plan.bench.split.manifest
     data = {k: v for k, v in asdict(manifest).items() if k not in ("classes", "attributes")}
-    found = details(points, rounds) | {
+    left_out = {origin.split("/")[1]: name for name, origin in ours.items() if origin.startswith("leave_out/")}
+    measured = torch.arange(len(plan.bench))
+    priors = make_priors(
+        plan.bench.split.masks(measured, absent=IGNORE).numpy(), plan.bench.split.pose(measured).numpy()
+    )
+    found = details(points, priors, rounds) | {
         "metrics": {info.name: {**info.as_dict(), "trained_on": trained_on.get(info.name)} for info in infos},
         "deltas": delta_rows(rows, main, names, better),
         "paired": against_baselines(points, main, names, rounds),
+        "agnostic": task_agnosticism(points, left_out, main, rounds),
         "ours": dict(ours),
         "run": {
             "data": {**data, "hash": manifest.hash, "split": plan.bench.split.name, "measured": len(plan.bench)},

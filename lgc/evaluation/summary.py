@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from lgc.backbones import Absent
-from lgc.evaluation.comparison import difference, information
+from lgc.evaluation.comparison import difference
+from lgc.evaluation.information import information
 from lgc.evaluation.intervals import detail_intervals, mean_interval, plain, task_intervals, task_ratios
 from lgc.evaluation.points import ANALYSED, Point, is_measure
 from lgc.metrics.distribution import SetMetric
+from lgc.metrics.information import Priors
 
 RAW_BITS: Final = 24
 """Bits per pixel of uncompressed RGB."""
@@ -55,7 +58,7 @@ def summarise(
     return summary
 
 
-def details(points: Sequence[Point], rounds: int) -> dict[str, Any]:
+def details(points: Sequence[Point], priors: Priors, rounds: int) -> dict[str, Any]:
     """What is too much for ``metrics.json``: every class, attribute and angle; encoders and their times."""
     return {
         "classes": {
@@ -67,7 +70,7 @@ def details(points: Sequence[Point], rounds: int) -> dict[str, Any]:
         },
         "encoders": {point.key: dict(point.about) for point in points if point.about},
         "baseline_ms": {point.key: times for point in points if (times := median_ms(point))},
-        "information": information(points, rounds),
+        "information": information(points, priors, rounds),
     }
 
 
@@ -160,12 +163,18 @@ def curve_rows(
 ) -> list[dict[str, Any]]:
     """One flat row a point, for plots: codec, setting, bpp and the mean of every metric.
 
+    ``curve`` names the line that a point lies on: the codec's, but base-only files have one of their own where our
+    codec was trained for several rates. (At one rate its base-only and whole files make one line of two points.)
     ``analysis.*`` is what a machine gets from the file: our own layers read from bytes where it has them, else the
     RGB reference on the decoded picture.
     """
+    bases = Counter(point.codec for point in points if point.is_base)
     rows = []
     for point in points:
-        row: dict[str, Any] = {"codec": point.codec, "setting": point.setting, "bpp": point.bpp}
+        curve = f"{point.codec} base" if point.is_base and bases[point.codec] > 1 else point.codec
+        row: dict[str, Any] = {
+            "codec": point.codec, "setting": point.setting, "curve": curve, "bpp": point.bpp,
+        }  # fmt: skip
         for name, values in point.values.items():
             if is_measure(name):
                 row[name] = float(np.mean(values))

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from lgc import images
 from lgc.baselines.base import Codec, Unavailable
+from lgc.baselines.learned import LearnedCodec, Source, Trained
 from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import load_model
-from lgc.build import load_reference, make_codec
+from lgc.build import FROZEN_CODEC, load_reference, make_codec
 from lgc.config.load import load, parse, read_raw
 from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config
+from lgc.config.variants import baseline_variants, leave_out_variants, rate_variants
 from lgc.data.shards import Split
 from lgc.errors import DataError
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
@@ -43,6 +46,28 @@ OURS: Mapping[str, TrainStage] = {
     "frozen": "train_analysis",
 }
 """Names in tables: fine-tuned together; both trained on separately for the same steps; before either."""
+MAIN: Final = "joint"
+
+
+@dataclass(frozen=True)
+class OurModel:
+    """One of our models: the stage that made it, in which variant of the pipeline."""
+
+    stage: TrainStage
+    variant: str = ""
+
+    @property
+    def origin(self) -> str:
+        """For tables; ``kind/name/stage`` in a variant."""
+        return f"{self.variant}/{self.stage}".lstrip("/")
+
+
+def our_models(config: Config) -> dict[str, OurModel]:
+    """By name in tables: the main one, its control and its start; the other rate points; the tasks left out."""
+    models = {name: OurModel(stage) for name, stage in OURS.items()}
+    models |= {f"{MAIN} {name}": OurModel("finetune_joint", v) for name, v in rate_variants(config).items()}
+    models |= {f"without_{task}": OurModel("train_probe", v) for task, v in leave_out_variants(config).items()}
+    return models
 
 
 def run_evaluate() -> None:
@@ -51,7 +76,9 @@ def run_evaluate() -> None:
     storage.apply(config.storage)
     torch.set_num_threads(threads_for(config.runtime.threads, 1))
     out = paths.stage("evaluate")
-    key = params_hash([config.evaluate, *(output_sha256(paths.model(stage)) for stage in OURS.values())])
+    ours = our_models(config)
+    models = [paths.of(model.variant).model(model.stage) for model in ours.values()]
+    key = params_hash([config.evaluate, *map(output_sha256, models)])
     plan, metrics = make_plan(config, paths)
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
         aside = side_by_side(partial(make_workbench, read_raw(), str(paths.root)), config.runtime.evaluate_workers)
@@ -70,14 +97,14 @@ def run_evaluate() -> None:
             },
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
         }
+        origins = {name: model.origin for name, model in ours.items()}
         results = make_results(
-            plan, metrics, points, OURS, paths.model(next(iter(OURS.values()))), config.evaluate.bootstrap,
-            trained_on(config), facts,
+            plan, metrics, points, origins, models[0], config.evaluate.bootstrap, trained_on(config), facts,
         )  # fmt: skip
         for what, reason in results.summary["absent"].items():
             print(f"evaluate: {what} is absent: {reason}")
         write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
-        run.metrics(dict(_headline(results.summary)), step=0)
+        run.metrics(dict(_headline(results.summary, list(ours))), step=0)
         run.images(*sorted(out.glob("*.png")))
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows, trained_on(config))
@@ -95,13 +122,13 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
             absent[kind] = f"the {config.evaluate.split} split of {manifest.name} carries no {kind}"
     layered = {
         name: Layered(
-            LayeredCodec(load_model(paths.model(stage), bench.device)),
-            _float_estimate(config, paths, stage, bench.device),
+            LayeredCodec(load_model(paths.of(model.variant).model(model.stage), bench.device)),
+            _float_estimate(config, paths.of(model.variant), model.stage, bench.device),
         )
-        for name, stage in OURS.items()
+        for name, model in our_models(config).items()
     }
     baselines: list[tuple[Codec, Sequence[int]]] = []
-    for codec, qualities in _baselines(config):
+    for codec, qualities in _baselines(config, paths):
         if isinstance(codec, Unavailable):
             absent[codec.name] = codec.reason
         else:
@@ -115,7 +142,7 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
 def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
     """What another process needs to measure baselines: plain data in, so that it can be sent there."""
     config, paths = parse(raw), Paths(Path(root))
-    codecs = (codec for codec, _ in _baselines(config))
+    codecs = (codec for codec, _ in _baselines(config, paths))
     return Workbench(
         _bench(config, paths)[0], {codec.name: codec for codec in codecs if not isinstance(codec, Unavailable)}
     )
@@ -132,9 +159,22 @@ def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
     return bench, metrics
 
 
-def _baselines(config: Config) -> Iterator[tuple[Codec | Unavailable, Sequence[int]]]:
+def _baselines(config: Config, paths: Paths) -> Iterator[tuple[Codec | Unavailable, Sequence[int]]]:
     for name, qualities in config.evaluate.baselines.items():
         yield make_baseline(name), qualities
+    for name, variants in baseline_variants(config).items():
+        yield _trained(name, variants, paths), list(variants)
+
+
+def _trained(name: str, variants: Mapping[int, str], paths: Paths) -> LearnedCodec:
+    """The networks ``name`` that ``train_baseline`` left, by quality."""
+    sources: dict[int, Source] = {}
+    for quality, variant in variants.items():
+        own = paths.of(variant)
+        digest = output_sha256(own.weights("train_baseline"))
+        facts = json.loads((own.stage("train_baseline") / METRICS).read_text(encoding="utf-8"))["network"]
+        sources[quality] = Trained(name, own.weights("train_baseline"), {**facts, "sha256": digest[:16]})
+    return LearnedCodec(name, sources)
 
 
 def trained_on(config: Config) -> dict[str, str]:
@@ -152,7 +192,7 @@ def trained_on(config: Config) -> dict[str, str]:
 def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: torch.device) -> Any:
     """Bits a picture of each layer by the float networks, before anything was put on integers."""
     codec = make_codec(config.model)
-    source: TrainStage = "train_codec" if stage == "train_analysis" else stage
+    source = FROZEN_CODEC.get(stage, stage)
     load_modules(paths.weights(source), {"codec": codec})
     codec.to(device).eval().requires_grad_(False)
 
@@ -178,10 +218,10 @@ def _measure(plan: Plan, cache: Path, aside: Aside | None) -> list[Point]:
         return evaluate(plan, cache, progress, aside)
 
 
-def _headline(summary: Mapping[str, Any]) -> Mapping[str, float]:
+def _headline(summary: Mapping[str, Any], ours: Sequence[str]) -> Mapping[str, float]:
     """The few numbers that runs are compared by."""
     shown: dict[str, float] = {}
-    for name in OURS:
+    for name in ours:
         for suffix in ("", " base"):
             for metric, value in summary["codecs"][name + suffix].items():
                 label = f"final/{name}{suffix}.{metric}".replace(" ", "_")

@@ -24,6 +24,8 @@ _UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_analysis": ("train_codec",),
     "finetune_joint": ("train_codec", "train_analysis"),
     "finetune_separate": ("train_codec", "train_analysis"),
+    "train_probe": ("finetune_joint",),
+    "train_baseline": (),
 }
 _GROUPS: Final[Mapping[TrainStage, str]] = {
     "train_codec": "train_codec",
@@ -31,6 +33,8 @@ _GROUPS: Final[Mapping[TrainStage, str]] = {
     "train_analysis": "train_analysis",
     "finetune_joint": "finetune_joint",
     "finetune_separate": "finetune_joint",
+    "train_probe": "train_analysis",
+    "train_baseline": "train_baseline",
 }
 CHECKPOINT_FORMAT: Final = 1
 
@@ -38,7 +42,8 @@ CHECKPOINT_FORMAT: Final = 1
 def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
     """The settings a training stage depends on."""
     group = _GROUPS[name]
-    return {"model": asdict(config.model), group: asdict(getattr(config, group))}
+    settings = {group: asdict(getattr(config, group))}
+    return settings if name == "train_baseline" else {"model": asdict(config.model), **settings}
 
 
 def fingerprint(name: TrainStage, config: Config, paths: Paths) -> str:

@@ -19,6 +19,7 @@ from lgc.build import best_reference, export_stage
 from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
+from lgc.config.variants import vary
 from lgc.errors import LgcError
 from lgc.launch import storage
 from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
@@ -67,15 +68,18 @@ class StageRun:
         _say(tracker.close())
 
 
-def run_training(name: TrainStage) -> None:
-    """Train a stage of the project in the working directory and write its outputs."""
-    config, raw, paths = load(), read_raw(), Paths.here()
+def run_training(name: TrainStage, variant: str = "") -> None:
+    """Train a stage of the project in the working directory, or of one of its variants, and write its outputs."""
+    whole, raw = load(), read_raw()
+    config, paths = vary(whole, variant, name), Paths.here().of(variant)
     storage.apply(config.storage)
     identity = fingerprint(name, config, paths)
-    with recorded(name, identity, config, paths, stage_params(name, config)) as run:
+    shown = f"{name} {variant}".strip()
+    with recorded(shown, identity, whole, paths, stage_params(name, config)) as run:
         workers = config.runtime.workers if config.runtime.engine == "ray" else 1
         job = Job(
             stage=name,
+            variant=variant,
             raw_config=raw,
             root=str(paths.root),
             fingerprint=identity,
@@ -85,7 +89,7 @@ def run_training(name: TrainStage) -> None:
         )
         checkpoint = _train(job, config, paths)
         metrics = _export(name, config, paths, checkpoint, run)
-    print(f"{name}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
+    print(f"{shown}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
 
 
 def _train(job: Job, config: Config, paths: Paths) -> Path:
@@ -132,7 +136,7 @@ def _export(name: TrainStage, config: Config, paths: Paths, checkpoint: Path, ru
 @contextmanager
 def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]) -> Iterator[StageRun]:
     """Open the stage's MLflow run below its pipeline's, and close it as it deserves."""
-    journal = storage_folder(config, paths) / "journal" / f"{name}-{key}"
+    journal = storage_folder(config, paths) / "journal" / f"{name}-{key}".replace(" ", "-").replace("/", "-")
     if not config.tracking.enabled:
         yield StageRun(None, journal)
         return

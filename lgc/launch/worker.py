@@ -12,6 +12,7 @@ import torch
 from lgc.build import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
+from lgc.config.variants import vary
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
 from lgc.training.context import Context
@@ -31,13 +32,14 @@ class Job:
     journal: str
     """Folder for records that the tracking server has not taken yet."""
     threads: int
+    variant: str = ""
 
 
 def train(job: Job, context: Context) -> None:
     """Train a stage to its end in this process."""
     torch.set_num_threads(job.threads)
-    config = parse(job.raw_config)
-    paths = Paths(Path(job.root))
+    config = vary(parse(job.raw_config), job.variant, job.stage)
+    paths = Paths(Path(job.root), job.variant)
     stage = make_stage(job.stage, config, paths, context)
     tracker = _tracker(job, context)
     if context.rank == 0:

@@ -56,7 +56,7 @@ ATTRIBUTE_INFORMATION: Final = MetricInfo(
 INFOS: Final = (
     MIOU, MEAN_F1, PIXEL_ACCURACY, ATTRIBUTE_ACCURACY, BALANCED_ACCURACY, POSE_ERROR, ATTRIBUTE_INFORMATION,
 )  # fmt: skip
-PARTS: Final = ("confusion", "attribute_hits", "attribute_bits", "pose_errors")
+PARTS: Final = ("confusion", "mask_bits", "attribute_hits", "attribute_bits", "pose_errors")
 """Fields of :class:`TaskScores`; pictures are resampled in each by itself, those with annotation only."""
 Rounds = Mapping[str, np.ndarray]
 """How often each picture was drawn: (R, N) float64 for each of :data:`PARTS` that has pictures."""
@@ -71,6 +71,8 @@ class TaskScores:
 
     confusion: list[np.ndarray] = field(default_factory=list)
     """int64 (19, 19) for each annotated picture: true class down, predicted class across."""
+    mask_bits: list[np.ndarray] = field(default_factory=list)
+    """float32 () cross-entropy in bits of the head's probability, mean over labelled pixels. Beside ``confusion``."""
     attribute_hits: list[np.ndarray] = field(default_factory=list)
     """int8 (40, 2) a picture: true value and prediction; -1 where unknown."""
     attribute_bits: list[np.ndarray] = field(default_factory=list)
@@ -83,8 +85,9 @@ class TaskScores:
     ) -> None:
         """Take a batch of predictions and annotations, as :class:`lgc.data.loader.Batch` has them."""
         if predictions.parsing is not None:
-            labels = at_mask_size(predictions.parsing, masks).argmax(dim=1)
-            self.add_masks(labels.cpu().numpy(), masks.cpu().numpy())
+            logits, masks = at_mask_size(predictions.parsing, masks).cpu(), masks.cpu()
+            self.add_masks(logits.argmax(dim=1).numpy(), masks.numpy())
+            self._add_mask_bits(logits, masks)
         if predictions.attributes is not None:
             self._add_attributes(predictions.attributes.float().cpu(), attributes.cpu())
         if predictions.pose is not None:
@@ -99,6 +102,13 @@ class TaskScores:
             if known.any():
                 places = truth[known].astype(np.int64) * count + guess[known]
                 self.confusion.append(np.bincount(places, minlength=count**2).reshape(count, count))
+
+    def _add_mask_bits(self, logits: torch.Tensor, masks: torch.Tensor) -> None:
+        known = masks != IGNORE
+        nats = functional.cross_entropy(logits, masks.long(), ignore_index=IGNORE, reduction="none")
+        annotated = known.flatten(1).any(dim=1)
+        bits = nats.sum(dim=(1, 2)) / known.sum(dim=(1, 2)).clamp_min(1) / math.log(2)
+        self.mask_bits.extend(bits[annotated].numpy())
 
     def _add_attributes(self, logits: torch.Tensor, true: torch.Tensor) -> None:
         known = (true >= 0).any(dim=1)

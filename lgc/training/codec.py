@@ -9,6 +9,7 @@ from lgc.entropy.density import LayerDensity
 from lgc.entropy.exact import quantise
 from lgc.models.latents import LayerConfig, LayerOutput
 from lgc.models.layered import Architecture, LayeredCompressor, LayeredOutput
+from lgc.training.groups import codec_groups
 
 
 class TrainableCodec(nn.Module):
@@ -41,21 +42,9 @@ class TrainableCodec(nn.Module):
         """Put the networks of entropy parameters on their fixed-point grid, as coding will."""
         quantise(self.compressor)
 
-    def parameter_groups(self, lr: float, density_lr: float = 5e-3, quantile_lr: float = 2e-2) -> list[dict]:
-        """Groups for an optimiser: networks; densities, which must follow the latents; and quantiles."""
-        networks: list[nn.Parameter] = []
-        densities: list[nn.Parameter] = []
-        quantiles: list[nn.Parameter] = []
-        for name, parameter in self.named_parameters():
-            if name.endswith(".quantiles"):
-                quantiles.append(parameter)
-            else:
-                (densities if "_density." in name else networks).append(parameter)
-        groups: list[dict] = [{"params": networks, "lr": lr, "clip": True}]
-        if densities:
-            groups.append({"params": densities, "lr": density_lr, "clip": False})
-            groups.append({"params": quantiles, "lr": quantile_lr, "clip": False})
-        return groups
+    def parameter_groups(self, lr: float) -> list[dict]:
+        """See :func:`lgc.training.groups.codec_groups`."""
+        return codec_groups(self, "_density.", lr)
 
 
 def _factorised_channels(layer: LayerConfig) -> int:

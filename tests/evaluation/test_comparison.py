@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
-from lgc.evaluation.comparison import against_baselines, floors, information, nearest
+from lgc.evaluation.comparison import against_baselines, floors, nearest
 from lgc.evaluation.points import Point
 from lgc.metrics.tasks import TaskScores
 
@@ -56,12 +54,14 @@ def test_paired_differences(points: list[Point]) -> None:
     assert not [name for entry in found for name in entry if name.startswith("time_")]
 
 
-def test_information_by_bit() -> None:
-    made = point("ours", "base", 10)
-    true = np.zeros((4, 40, 2), np.int8)
-    true[:2, :, 0] = true[:2, :, 1] = 1
-    made.tasks = {"semantic": TaskScores(attribute_hits=list(true), attribute_bits=[np.zeros(40, np.float32)] * 4)}
-    (row,) = information([made], rounds=10)
-    assert row["information"]["value"] == pytest.approx(40)
-    assert (row["bits"], row["per_bit"]) == (80, pytest.approx(0.5))
-    json.dumps(row, allow_nan=False)
+def test_every_rate_point_of_ours_is_compared(points: list[Point]) -> None:
+    points += [point("ours", "high", 480, 28.0, both=3.0), point("ours", "high base", 60, 21.0, semantic=5.0)]
+    found = against_baselines(points, "ours", ["jpeg"], rounds=5)
+    assert [(entry["ours"], entry["other"]) for entry in found] == [
+        ("ours", "jpeg 0"), ("ours base", "jpeg 0"), ("ours high", "jpeg 30"), ("ours high base", "jpeg 0"),
+    ]  # fmt: skip
+    assert found[3]["tasks_analysis"]["pose_error"]["value"] == pytest.approx(5 - 9)
+
+
+def test_a_codec_without_a_lowest_quality_has_no_floor(points: list[Point]) -> None:
+    assert floors(points, {"jpeg": None})["jpeg"]["is_floor"] is False

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -65,11 +66,27 @@ class TestMetric:
         assert said == "no rate is reached by both: ours spans 0.02 to 0.05 bpp, the other 0.1 to 0.8 bpp"
 
 
+def row(codec: str, bpp: float, curve: str = "", **values: float) -> dict[str, Any]:
+    return {"codec": codec, "curve": curve or codec, "bpp": bpp, **values}
+
+
 def test_rows_for_every_baseline_and_metric() -> None:
-    rows = [{"codec": "jpeg", "bpp": rate, "psnr": value} for rate, value in ANCHOR]
-    rows += [{"codec": "ours", "bpp": 0.1, "psnr": 21.0, "lpips": 0.2}, {"codec": "ours", "bpp": 0.4, "psnr": 27.0}]
+    rows = [row("jpeg", rate, psnr=value) for rate, value in ANCHOR]
+    rows += [row("ours", 0.1, psnr=21.0, lpips=0.2), row("ours", 0.4, psnr=27.0)]
     (found,) = delta_rows(rows, "ours", ["jpeg", "webp"], {"psnr": "higher", "lpips": "lower"})
     assert (found["metric"], found["against"], found["points"]) == ("psnr", "jpeg", [2, 4])
     assert found["bd_metric"]["value"] == pytest.approx(1, abs=0.1)
     assert found["bd_rate_percent"]["value"] < 0
     json.dumps(found, allow_nan=False)
+
+
+def test_several_rates_of_ours_are_two_curves() -> None:
+    rows = [row("jpeg", rate, psnr=value) for rate, value in ANCHOR]
+    rows += [row("ours", rate / 2, psnr=value) for rate, value in ANCHOR[:3]]
+    rows += [row("ours", rate / 100, "ours base", psnr=value - 9) for rate, value in ANCHOR[:3]]
+    whole, base = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+    assert (whole["ours"], whole["points"]) == ("ours", [3, 4])
+    assert whole["bd_rate_percent"]["value"] == pytest.approx(-50)
+    assert (whole["bd_rate_percent"]["low"], whole["bd_rate_percent"]["high"]) == (20, 26)
+    assert base["ours"] == "ours base"
+    assert "ours spans 11 to 17, the other 20 to 29" in base["bd_rate_percent"]["refused"]

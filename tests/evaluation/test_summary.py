@@ -120,10 +120,19 @@ def test_summary_without_reference(points: list[Point]) -> None:
 def test_rows_of_curves(points: list[Point]) -> None:
     rows = curve_rows(points)
     assert rows[-1] == {
-        "codec": "jpeg", "setting": "10", "bpp": 3.125, "psnr": 27.0,
+        "codec": "jpeg", "setting": "10", "curve": "jpeg", "bpp": 3.125, "psnr": 27.0,
         "rgb.pose_error": pytest.approx(5.0), "analysis.pose_error": pytest.approx(5.0),
     }  # fmt: skip
     assert not [name for row in rows for name in row if name.startswith(("bytes", "ideal_bits"))]
+
+
+def test_base_only_files_of_several_rates_are_a_curve_of_their_own(points: list[Point]) -> None:
+    assert {row["curve"] for row in curve_rows(points) if row["codec"] == "joint"} == {"joint"}
+    points += [point("joint", "high", 400, 27.0), point("joint", "high base", 90, 21.0)]
+    curves = {f"{row['codec']} {row['setting']}": row["curve"] for row in curve_rows(points)}
+    assert [curves[key] for key in ("joint ", "joint high")] == ["joint", "joint"]
+    assert [curves[key] for key in ("joint base", "joint high base")] == ["joint base", "joint base"]
+    assert curves["frozen base"] == "frozen"
 
 
 def test_figures(points: list[Point], tmp_path: Path) -> None:

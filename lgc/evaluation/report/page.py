@@ -147,6 +147,8 @@ def _verdict(results: Results) -> str:
             word, sign = signs[verdict.marks[name]] if name in verdict.marks else ("", "")
             cells.append(f'<td class="{word}"><span aria-label="{word}" role=img>{sign}</span></td>')
         part = "base only" if verdict.ours.endswith(" base") else "whole file"
+        if rate := verdict.ours.removeprefix(results.main).removesuffix(" base").strip():
+            part += f", {escape(rate)}"
         rows.append(
             f"<tr><th scope=row>{part} / {escape(verdict.other)}</th><td>{verdict.bits_percent:+.0f} %</td>"
             + "".join(cells)
@@ -223,8 +225,8 @@ def _points(results: Results) -> list[dict[str, Any]]:
         points.append(
             {
                 "key": key,
-                "codec": row["codec"],
-                "about": _files(results, key, row["codec"]) | dict(results.details["encoders"].get(key, {})),
+                "codec": row["curve"],
+                "about": _files(results, key) | dict(results.details["encoders"].get(key, {})),
                 "floor": bool(floor.get("is_floor")) and floor.get("setting") == row["setting"],
                 "values": values,
             }
@@ -232,14 +234,14 @@ def _points(results: Results) -> list[dict[str, Any]]:
     return points
 
 
-def _files(results: Results, key: str, codec: str) -> dict[str, str]:
+def _files(results: Results, key: str) -> dict[str, str]:
     """How many files a point stands for and their mean size; for ours, the model that wrote them."""
     found, rate = results.summary["codecs"][key], results.value(key, "bpp")
     about = {}
     if rate is not None:
         about["files"] = f"{found['images']}, {rate.value * results.gallery['size'] ** 2 / 8:.0f} bytes each (mean)"
-    if codec in results.details["ours"]:
-        about["model"] = f"outputs/{results.details['ours'][codec]}/model.safetensors"
+    if origin := results.details["ours"].get(key.removesuffix(" base")):
+        about["model"] = f"outputs/{'variants/' if '/' in origin else ''}{origin}/model.safetensors"
     return about
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lgc.evaluation.information import ADDED
 from lgc.evaluation.report.results import Interval, Results, key_of
 
 TASKS: Final = (
@@ -93,6 +94,7 @@ def deltas(results: Results) -> Table:
         rows.append(
             [
                 entry["against"],
+                entry["ours"],
                 results.label(name),
                 " / ".join(map(str, entry["points"])),
                 rate.get("refused") or f"{rate['value']:+.1f} % over {_span(rate, name)}",
@@ -100,13 +102,19 @@ def deltas(results: Results) -> Table:
                 or f"{metric['value']:+.3f} over {metric['low']:.3f} to {metric['high']:.3f} bpp",
             ]
         )
+    several = len({entry["ours"] for entry in results.details["deltas"]}) > 1
+    curve = (
+        "Our curves are the whole and the base-only files of several models, one a rate."
+        if several
+        else "Our curve is the base-only and the whole file of one model: two points, so read these as averages of "
+        "two comparisons."
+    )
     return Table(
         "deltas",
         "Bjontegaard deltas of our curve",
-        ["against", "metric", "points, ours / theirs", "BD-rate", "BD-metric"],
+        ["against", "ours", "metric", "points, ours / theirs", "BD-rate", "BD-metric"],
         rows,
-        "Our curve is the base-only and the whole file of one model: two points, so read these as averages of two "
-        "comparisons. BD-rate below 0: we need fewer bits. Refused where the curves share no interval. " + TRAINED_ON,
+        f"{curve} BD-rate below 0: we need fewer bits. Refused where the curves share no interval. {TRAINED_ON}",
     )
 
 
@@ -222,24 +230,31 @@ def encoders(results: Results) -> Table:
 
 
 def information(results: Results) -> Table:
-    """Usable information about the attributes and bits spent."""
-    rows = [
-        [
-            _marked(results, row["codec"]),
-            {"rgb": "RGB reference on pixels"}.get(row["source"], f"our head on {row['source']}"),
-            f"{row['bits']:.0f}",
-            number(Interval(**row["information"])),
-            f"{1000 * row['per_bit']:.2f}",
-        ]
-        for row in results.details["information"]
-    ]
+    """Usable information about each task and bits spent."""
+    readers = {"rgb": "RGB reference on pixels", ADDED: "added by the reconstruction layer"}
+    rows = []
+    for row in results.details["information"]:
+        usable = number(Interval(**row["information"]))
+        rows.append(
+            [
+                _marked(results, row["codec"]),
+                readers.get(row["source"], f"our head on {row['source']}"),
+                row["task"],
+                f"{row['bits']:.0f}",
+                f"{usable} {row['unit']}",
+                "" if row["share"] is None else f"{100 * row['share']:.0f} %",
+                "" if row["per_bit"] is None else f"{1000 * row['per_bit']:.3g}",
+            ]
+        )
     return Table(
         "information",
-        "Usable information about the 40 attributes",
-        ["codec", "read by", "bits a picture", "usable bits", "usable bits per 1000 spent"],
+        "Usable information about masks, attributes and pose",
+        ["codec", "read by", "task", "bits a picture", "usable", "of all there is", "usable per 1000 bits"],
         rows,
-        "Predictive V-information (Xu et al., ICLR 2020): what the reader's answers are worth against knowing only "
-        "how frequent each attribute is. It is a lower bound of what the file tells, for this reader.",
+        "Predictive V-information (Xu et al., ICLR 2020): what the reader's answers are worth against the best "
+        "without the file: class frequencies by place for masks, attribute frequencies, median angles (Laplace) for "
+        "pose, which has no upper bound. A lower bound of what the file tells, for this reader; below 0 where the "
+        "reader is surer than it is right.",
     )
 
 

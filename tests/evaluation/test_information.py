@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lgc.evaluation.information import ADDED, information
+from lgc.evaluation.points import Point
+from lgc.metrics.information import Priors
+from lgc.metrics.tasks import TaskScores
+
+PRIORS = Priors(mask_bits=np.array([1.0, 2.0, 1.0, 2.0]), pose_deviations=np.full((4, 3), 8.0))
+
+
+def point(setting: str, size: float, **tasks: TaskScores) -> Point:
+    made = Point("ours", setting, 1024)
+    made.values = {"bytes": np.full(4, size)}
+    made.tasks = tasks
+    return made
+
+
+def scores(mask: float, attribute: float, pose: float) -> TaskScores:
+    """Half of the pictures have each attribute; every answer costs ``attribute`` bits."""
+    hits = np.zeros((4, 40, 2), np.int8)
+    hits[:2] = 1
+    return TaskScores(
+        mask_bits=[np.float32(mask)] * 4,
+        attribute_hits=list(hits),
+        attribute_bits=[np.full(40, attribute, np.float32)] * 4,
+        pose_errors=[np.full(3, pose)] * 4,
+    )
+
+
+@pytest.fixture
+def rows() -> dict[tuple[str, str], dict[str, Any]]:
+    points = [point("", 50, both=scores(0.5, 0.25, 2.0)), point("base", 10, semantic=scores(1.0, 0.5, 4.0))]
+    return {(row["source"], row["task"]): row for row in information(points, PRIORS, rounds=50)}
+
+
+def test_information_and_what_a_bit_carries(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
+    assert {source for source, _ in rows} == {"both", "semantic", ADDED}
+    masks, attributes, pose = (rows["semantic", task] for task in ("masks", "attributes", "pose"))
+    assert masks["information"]["value"] == pytest.approx(1.5 - 1.0)
+    assert masks["information"]["low"] < 0.5 < masks["information"]["high"]
+    assert masks["share"] == pytest.approx(0.5 / 1.5)
+    assert attributes["information"]["value"] == pytest.approx(40 * (1 - 0.5))
+    assert attributes["share"] == pytest.approx(0.5)
+    assert attributes["per_bit"] == pytest.approx(20 / 80)
+    assert pose["information"]["value"] == pytest.approx(3 * np.log2(8 / 4))
+    assert pose["share"] is None
+    json.dumps(list(rows.values()), allow_nan=False)
+
+
+def test_what_the_second_layer_adds_for_its_own_bits(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
+    added = {task: rows[ADDED, task] for task in ("masks", "attributes", "pose")}
+    assert {row["bits"] for row in added.values()} == {8 * (50 - 10)}
+    assert added["masks"]["information"]["value"] == pytest.approx(0.5)
+    assert added["attributes"]["information"]["value"] == pytest.approx(40 * 0.25)
+    assert added["pose"]["information"]["value"] == pytest.approx(3)
+
+
+def test_a_task_without_annotations_has_no_row() -> None:
+    found = information([point("", 50, rgb=TaskScores(pose_errors=[np.ones(3)] * 4))], PRIORS, rounds=5)
+    assert [(row["source"], row["task"]) for row in found] == [("rgb", "pose")]
