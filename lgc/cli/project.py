@@ -55,12 +55,8 @@ def repro(
     if not Path("dvc.yaml").is_file():
         raise LgcError("no dvc.yaml here; run this in the project's root")
     config = load()
-    command = [str(Path(sys.executable).with_name("dvc")), "repro", *(arguments or [])]
-    environment = {
-        **os.environ,
-        "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    command = [_program(), "repro", *(arguments or [])]
+    environment = _environment()
     if config.runtime.address and not up_to_date(command, environment):
         from lgc.cli.doctor import is_healthy
         from lgc.config.paths import Paths
@@ -74,6 +70,22 @@ def repro(
 
     with local_cluster() as variables:
         raise typer.Exit(subprocess.call(command, env={**environment, **variables}))
+
+
+def dvc(*arguments: str) -> int:
+    """Run DVC in the project's environment; its exit code. :class:`LgcError` outside a project."""
+    if not Path("dvc.yaml").is_file():
+        raise LgcError("no dvc.yaml here; run this in the project's root")
+    return subprocess.call([_program(), *arguments], env=_environment())
+
+
+def _program() -> str:
+    return str(Path(sys.executable).with_name("dvc"))
+
+
+def _environment() -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path}
 
 
 def up_to_date(command: list[str], environment: dict[str, str]) -> bool:

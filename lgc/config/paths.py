@@ -44,6 +44,10 @@ class Paths:
         """Folder of a stage's outputs."""
         return self.root / "outputs" / name
 
+    def sweep(self, name: str) -> Path:
+        """Folder of a sweep: its trials and results."""
+        return self.root / "sweeps" / name
+
     def weights(self, name: TrainStage) -> Path:
         """Averaged weights of a training stage."""
         return self.stage(name) / WEIGHTS

@@ -21,7 +21,7 @@ from lgc.errors import LgcError
 from lgc.launch import storage
 from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
 from lgc.launch.local import run_local
-from lgc.launch.worker import Job, threads_for
+from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
 from lgc.training.state import read_state
 from lgc.training.trainer import Interrupted
@@ -43,13 +43,15 @@ class StageRun:
             tracker.artifact(file)
         _say(tracker.close())
 
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Final values of a stage that is no training."""
+    def metrics(self, values: Mapping[str, float], step: int) -> bool:
+        """Final values of a stage that is no training; whether the server has them."""
         if self.address is None:
-            return
+            return False
         tracker = MlflowTracker(self.address, self.journal)
         tracker.metrics(values, step)
-        _say(tracker.close())
+        complaint = tracker.close()
+        _say(complaint)
+        return complaint is None
 
 
 def run_training(name: TrainStage) -> None:
@@ -58,22 +60,39 @@ def run_training(name: TrainStage) -> None:
     storage.apply(config.storage)
     identity = fingerprint(name, config, paths)
     with recorded(name, identity, config, paths, stage_params(name, config)) as run:
-        workers = config.runtime.workers if config.runtime.engine == "ray" else 1
-        job = Job(
-            stage=name,
-            raw_config=raw,
-            root=str(paths.root),
-            fingerprint=identity,
-            run=run.address,
-            journal=str(run.journal),
-            threads=threads_for(config.runtime.threads, workers),
-        )
-        checkpoint = _train(job, config, paths)
-        metrics = _export(name, config, paths, checkpoint, run)
+        metrics = train_stage(name, identity, config, raw, paths, run)
     print(f"{name}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
 
 
-def _train(job: Job, config: Config, paths: Paths) -> Path:
+def train_stage(
+    name: TrainStage,
+    identity: str,
+    config: Config,
+    raw: dict[str, Any],
+    paths: Paths,
+    run: StageRun,
+    audience: Audience = NOBODY,
+) -> Mapping[str, Any]:
+    """Train a stage below ``paths`` and write its outputs; returns the content of its ``metrics.json``.
+
+    ``raw`` is ``config`` as plain mappings and ``identity`` the stage's fingerprint: a run of the same identity
+    continues.
+    """
+    workers = config.runtime.workers if config.runtime.engine == "ray" else 1
+    job = Job(
+        stage=name,
+        raw_config=raw,
+        root=str(paths.root),
+        fingerprint=identity,
+        run=run.address,
+        journal=str(run.journal),
+        threads=threads_for(config.runtime.threads, workers),
+        label=audience.label,
+    )
+    return _export(name, config, paths, _train(job, config, paths, audience), run)
+
+
+def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     runtime = config.runtime
     name = f"{job.stage}-{job.fingerprint}"
     if runtime.engine == "local":
@@ -91,6 +110,7 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         runtime.address,
         # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
         {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
+        audience,
     )
 
 
@@ -121,7 +141,7 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
     if not config.tracking.enabled:
         yield StageRun(None, journal)
         return
-    opened = _quietly(lambda: _open_run(name, key, config, paths, params))
+    opened = quietly(lambda: _open_run(name, key, config, paths, params))
     if opened is None:
         yield StageRun(None, journal)
         return
@@ -136,7 +156,7 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
         status = "KILLED"
         raise
     finally:
-        _quietly(lambda: runs.end(run_id, status, parent))
+        quietly(lambda: runs.end(run_id, status, parent))
 
 
 def _open_run(
@@ -181,7 +201,7 @@ def main(action: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def _quietly(action: Callable[[], Any]) -> Any:
+def quietly(action: Callable[[], Any]) -> Any:
     """Tracking may fail, training may not fail because of it."""
     try:
         return action()
