@@ -28,15 +28,18 @@ def compose(overrides: Sequence[str] = (), folder: Path | str = "conf") -> dict[
     Raises:
         ConfigError: an unknown group, option or key, or a value of the wrong type, in one line.
     """
-    raw = compose_unchecked(overrides, folder)
+    raw = compose_unchecked("config", overrides, folder)
     if "sweep" in raw:
         raise ConfigError("configuration: a sweep is no part of params.yaml; start it with `lgc sweep sweep=NAME`")
     parse(raw)
     return raw
 
 
-def compose_unchecked(overrides: Sequence[str], folder: Path | str) -> dict[str, Any]:
-    """What Hydra makes of ``folder`` and ``overrides``; :class:`ConfigError` where it makes nothing of them."""
+def compose_unchecked(name: str | None, overrides: Sequence[str], folder: Path | str) -> dict[str, Any]:
+    """What Hydra makes of a file of ``folder`` and ``overrides``; :class:`ConfigError` when it can not.
+
+    Without ``name`` it starts from nothing, and the overrides add groups.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.errors import HydraException
@@ -45,7 +48,7 @@ def compose_unchecked(overrides: Sequence[str], folder: Path | str) -> dict[str,
 
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
-            composed = hydra_compose("config", overrides=list(overrides))
+            composed = hydra_compose(name, overrides=list(overrides))
         raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error).split())

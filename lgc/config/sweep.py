@@ -100,7 +100,7 @@ def compose_sweep(
     Raises:
         ConfigError: an unknown sweep or key, a range that the configuration cannot have.
     """
-    raw = compose_unchecked([_own(override) for override in overrides], folder).get("sweep")
+    raw = compose_unchecked(None, [_own(override) for override in overrides], folder).get("sweep")
     if raw is None:
         known = ", ".join(sorted(path.stem for path in Path(folder, "sweep").glob("*.yaml")))
         raise ConfigError(f"no sweep chosen: add sweep=NAME; there are {known}")
@@ -160,7 +160,9 @@ def nested(space: Mapping[str, Range], values: Mapping[str, float]) -> dict[str,
 def _own(override: str) -> str:
     """An override as Hydra must see it: a setting of every trial belongs below ``sweep.settings``."""
     key = override.split("=", 1)[0].lstrip("+~")
-    if key == "sweep" or key.startswith("sweep."):
+    if key == "sweep":
+        return f"+{override.lstrip('+')}"
+    if key.startswith("sweep."):
         return override
     if "." not in key or "=" not in override:
         raise ConfigError(
