@@ -43,15 +43,13 @@ class StageRun:
             tracker.artifact(file)
         _say(tracker.close())
 
-    def metrics(self, values: Mapping[str, float], step: int) -> bool:
-        """Final values of a stage that is no training; whether the server has them."""
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Final values of a stage that is no training."""
         if self.address is None:
-            return False
+            return
         tracker = MlflowTracker(self.address, self.journal)
         tracker.metrics(values, step)
-        complaint = tracker.close()
-        _say(complaint)
-        return complaint is None
+        _say(tracker.close())
 
 
 def run_training(name: TrainStage) -> None:
@@ -141,7 +139,7 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
     if not config.tracking.enabled:
         yield StageRun(None, journal)
         return
-    opened = quietly(lambda: _open_run(name, key, config, paths, params))
+    opened = _quietly(lambda: _open_run(name, key, config, paths, params))
     if opened is None:
         yield StageRun(None, journal)
         return
@@ -156,7 +154,7 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
         status = "KILLED"
         raise
     finally:
-        quietly(lambda: runs.end(run_id, status, parent))
+        _quietly(lambda: runs.end(run_id, status, parent))
 
 
 def _open_run(
@@ -201,7 +199,7 @@ def main(action: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def quietly(action: Callable[[], Any]) -> Any:
+def _quietly(action: Callable[[], Any]) -> Any:
     """Tracking may fail, training may not fail because of it."""
     try:
         return action()

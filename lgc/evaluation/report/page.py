@@ -41,8 +41,8 @@ def make_page(results: Results) -> str:
     }
     facts = results.details["run"]
     parts = {
-        "style": asset("style.css"),
-        "script": asset("common.js") + asset("page.js"),
+        "style": _asset("style.css"),
+        "script": _asset("page.js"),
         "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
         "title": escape(f"lgc on {facts['data']['name']}"),
         "subtitle": escape(
@@ -58,14 +58,13 @@ def make_page(results: Results) -> str:
         else "",
         "run": _run(results),
     }
-    page = asset("page.html")
+    page = _asset("page.html")
     for name, content in parts.items():
         page = page.replace(f"{{{{{name}}}}}", content)
     return page
 
 
-def asset(name: str) -> str:
-    """A file of this package as text."""
+def _asset(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -77,7 +76,7 @@ def _cards(results: Results) -> list[str]:
     sizes = {key: found for key in (main, base) if (found := results.value(key, "bpp"))}
     saving = results.summary["bit_saving"][main]
     cards.append(
-        card(
+        _card(
             f"{sizes[main].value * pixels / 8:.0f} bytes",
             f"a picture, {sizes[main].value:.3f} bpp; {sizes[base].value * pixels / 8:.0f} bytes for machines alone",
             f"{saving['semantic_layer_of_24bpp_percent']:.2f} % saved of 24 bpp, "
@@ -90,7 +89,7 @@ def _cards(results: Results) -> list[str]:
             found = Interval(**ratios[task])
             own, reference = results.value(base, f"semantic.{task}"), results.value("original", f"rgb.{task}")
             cards.append(
-                card(
+                _card(
                     f"{100 * found.value:.0f} %",
                     f"of the RGB reference's {name}, read from the semantic layer",
                     f"{number(own, task)} against {number(reference, task)} on originals",
@@ -100,7 +99,7 @@ def _cards(results: Results) -> list[str]:
     if "analyze" in times and "decode_then_analyze" in times:
         ours, theirs = times["analyze"]["median_ms"], times["decode_then_analyze"]["median_ms"]
         cards.append(
-            card(
+            _card(
                 f"{theirs / ours:.1f} x",
                 "as fast to analyse as by decoding first",
                 f"{ours:.1f} ms, not {theirs:.1f} ms",
@@ -109,8 +108,7 @@ def _cards(results: Results) -> list[str]:
     return cards
 
 
-def card(figure: str, what: str, detail: str) -> str:
-    """A figure, what it is, and small below it a detail."""
+def _card(figure: str, what: str, detail: str) -> str:
     return f"<div class=card><b>{escape(figure)}</b><span>{escape(what)}</span><small>{escape(detail)}</small></div>"
 
 

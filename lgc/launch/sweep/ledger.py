@@ -6,6 +6,7 @@ are the truth: Ray's own state and Optuna's study can be made again from them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ State = Literal["finished", "stopped", "failed"]
 _VALUES: Final = "values.json"
 _RESULT: Final = "result.json"
 _IDENTITY: Final = "sweep.json"
+_COURSE: Final = "course.jsonl"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,21 @@ class Ledger:
     def unfinished(self) -> list[dict[str, float]]:
         """Values of the trials that began and did not end."""
         return [values for trial, values in self.values().items() if self.record(trial) is None]
+
+    def add_to_course(self, trial: str, samples: int, score: float) -> None:
+        """Keep what a scheduler was told of a trial on its way."""
+        with (self.trial_folder(trial) / _COURSE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps([samples, score]) + "\n")
+
+    def course(self, trial: str) -> list[tuple[int, float]]:
+        """(samples, score) of a trial on its way, as far as it came."""
+        path = self.trial_folder(trial) / _COURSE
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        points = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a line that a kill cut short
+                points.append(tuple(json.loads(line)))
+        return points
 
     def write(self, record: Record) -> None:
         """Keep what came of a trial."""

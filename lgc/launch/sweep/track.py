@@ -5,19 +5,20 @@ Runs are made from the ledger's records, so that an interrupted sweep, or a serv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
 from lgc.launch.identity import git_facts, params_hash
-from lgc.launch.stage import StageRun, absolute_uri, environment_facts, quietly
+from lgc.launch.stage import absolute_uri, environment_facts
 from lgc.launch.sweep.ledger import Ledger, Record
-from lgc.tracking.mlflow import PipelineRuns, RunAddress
+from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
 
-_DONE: Final = "tracked"
-"""File in a trial's folder: its run is complete."""
+_TRACKED: Final = "mlflow.txt"
+"""File in a trial's folder: the id of its run, once that is complete."""
 
 
 class SweepRuns:
@@ -29,23 +30,20 @@ class SweepRuns:
         self._runs: PipelineRuns | None = None
         self._parent = ""
         if config.tracking.enabled:
-            quietly(lambda: self._open(str(identity["name"])))
+            _quietly(lambda: self._open(str(identity["name"])))
 
     def trial(self, record: Record, metrics: Mapping[str, float]) -> None:
         """Make a trial's run, unless it is complete."""
-        marker = self._ledger.trial_folder(record.trial) / _DONE
+        marker = self._ledger.trial_folder(record.trial) / _TRACKED
         if self._runs is not None and not marker.exists():
-            quietly(lambda: self._trial(record, metrics, marker))
+            _quietly(lambda: self._trial(record, metrics, marker))
 
     def close(self, status: str, metrics: Mapping[str, float], files: Sequence[Path]) -> None:
         """Results of the whole, and the end of the parent's run: FINISHED, FAILED or KILLED."""
-        if self._runs is None:
-            return
-        runs, run = self._runs, self._stage_run(self._parent, "sweep")
-        if metrics:
-            run.metrics(metrics, step=len(self._ledger.records()))
-        run.artifacts(*files)
-        quietly(lambda: runs.end(self._parent, status))
+        runs = self._runs
+        if runs is not None:
+            _quietly(lambda: self._deliver(self._parent, "sweep", metrics, len(self._ledger.records()), files))
+            _quietly(lambda: runs.end(self._parent, status))
 
     def _open(self, name: str) -> None:
         tracking = self._config.tracking
@@ -57,13 +55,31 @@ class SweepRuns:
     def _trial(self, record: Record, metrics: Mapping[str, float], marker: Path) -> None:
         assert self._runs is not None
         tags = {"lgc.state": record.state, **({"lgc.reason": record.reason} if record.reason else {})}
-        run_id = self._runs.stage(self._parent, f"trial {record.trial}", self._key, record.values, tags)
-        run = self._stage_run(run_id, f"trial-{record.trial}")
-        delivered = run.metrics({**metrics, "seconds": record.seconds}, step=0)
+        name = f"trial {record.trial}"
+        run_id = self._runs.stage(self._parent, name, self._key, record.values, tags)
+        self._deliver(run_id, name, {**metrics, "seconds": record.seconds}, 0, ())
         self._runs.end(run_id, "FAILED" if record.state == "failed" else "FINISHED")
-        if delivered:
-            marker.write_text(run_id + "\n", encoding="utf-8")
+        marker.write_text(run_id + "\n", encoding="utf-8")
 
-    def _stage_run(self, run_id: str, name: str) -> StageRun:
+    def _deliver(
+        self, run_id: str, name: str, metrics: Mapping[str, float], step: int, files: Sequence[Path]
+    ) -> None:
+        """Values and files; what does not arrive stays in the journal for the next time."""
         assert self._runs is not None
-        return StageRun(RunAddress(self._runs.uri, run_id), self._ledger.folder / "journal" / name)
+        journal = self._ledger.folder / "journal" / name.replace(" ", "-")
+        tracker = MlflowTracker(RunAddress(self._runs.uri, run_id), journal)
+        if metrics:
+            tracker.metrics(metrics, step)
+        for file in files:
+            tracker.artifact(file)
+        if complaint := tracker.close():
+            raise ConnectionError(complaint)
+
+
+def _quietly(action: Callable[[], object]) -> None:
+    """Tracking may fail; a sweep may not fail because of it."""
+    try:
+        action()
+    except Exception as error:  # whatever the client and its transport raise
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        print(f"tracking: {told}; going on, run the sweep again to complete its records", file=sys.stderr, flush=True)

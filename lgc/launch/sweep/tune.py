@@ -9,12 +9,14 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from lgc.config.load import parse
 from lgc.config.schema import Config
 from lgc.config.sweep import SweepConfig, rounded
 from lgc.errors import TrainingError
+from lgc.launch import storage
 from lgc.launch.board import Board
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
 from lgc.launch.ray_train import connect
@@ -77,10 +79,10 @@ def search_with_ray(
         display.ended(ended(record), len(ledger.records()))
 
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_trainable, search=search, board=board), {"CPU": 0}),
+        tune.with_resources(_bound(search, board, storage.worker_environment(config.storage)), {"CPU": 0}),
         tune_config=tune.TuneConfig(
             search_alg=make_searcher(search, first, done),
-            scheduler=_scheduler(search, config),
+            scheduler=make_scheduler(search, config, [ledger.course(record.trial) for record in done]),
             num_samples=missing,
             max_concurrent_trials=at_once,
             trial_name_creator=partial(_trial_name, ledger),
@@ -122,18 +124,18 @@ def make_searcher(search: Search, first: Sequence[Mapping[str, float]], done: Se
         name: optuna.distributions.FloatDistribution(found.low, found.high, log=found.log)
         for name, found in sweep.ranges.items()
     }
-    storage = optuna.storages.RDBStorage(sweep.storage or f"sqlite:///{search.folder.resolve() / 'study.db'}")
+    database = optuna.storages.RDBStorage(sweep.storage or f"sqlite:///{search.folder.resolve() / 'study.db'}")
     searcher = OptunaSearch(
         space,
         metric=SCORE if sweep.mode == "target_rate" else [axis.name for axis in search.axes],
         mode="min" if sweep.mode == "target_rate" else [axis.goal for axis in search.axes],
         sampler=_sampler(sweep, len(done)),
         study_name=sweep.name,
-        storage=storage,
+        storage=database,
     )
-    study = optuna.load_study(study_name=sweep.name, storage=storage)
+    study = optuna.load_study(study_name=sweep.name, storage=database)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-        storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+        database.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     known = [rounded(trial.params) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
     for record in done:
         if record.values not in known:
@@ -163,15 +165,18 @@ def _sampler(sweep: SweepConfig, done: int) -> optuna.samplers.BaseSampler:
     )
 
 
-def _scheduler(search: Search, config: Config) -> Any:
-    """Every trial to its end, or ASHA with a grace period that reaches into the adversarial phase."""
+def make_scheduler(search: Search, config: Config, courses: Sequence[Sequence[tuple[int, float]]]) -> Any:
+    """Every trial to its end, or ASHA with a grace period that reaches into the adversarial phase.
+
+    ``courses``, the reports of trials that ended before, are told to it again: resuming does not lower its bar.
+    """
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
     if search.sweep.mode == "pareto":
         return FIFOScheduler()
     samples, start = stage_samples(config), config.train_codec.schedule.adversarial_from
     grace = samples[0] * (start + search.sweep.asha.grace * (1 - start))
-    return ASHAScheduler(
+    scheduler = ASHAScheduler(
         time_attr="samples",
         metric=SCORE,
         mode="min",
@@ -179,6 +184,13 @@ def _scheduler(search: Search, config: Config) -> Any:
         grace_period=max(1, round(grace)),
         reduction_factor=search.sweep.asha.reduction,
     )
+    for number, course in enumerate(courses):
+        trial = SimpleNamespace(trial_id=f"earlier {number}")
+        scheduler.on_trial_add(None, trial)
+        for reached, value in course:
+            scheduler.on_trial_result(None, trial, {"samples": reached, SCORE: value})
+        scheduler.on_trial_remove(None, trial)
+    return scheduler
 
 
 def _concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> int:
@@ -199,10 +211,17 @@ def _trial_name(ledger: Ledger, trial: Any) -> str:
     return ledger.number(trial.config)
 
 
-def _trainable(config: Mapping[str, float], search: Search, board: Any) -> None:
+def _bound(search: Search, board: Any, environment: Mapping[str, str]) -> Callable:
+    from ray import tune
+
+    return tune.with_parameters(_trainable, search=search, board=board, environment=environment)
+
+
+def _trainable(config: Mapping[str, float], search: Search, board: Any, environment: Mapping[str, str]) -> None:
     """What Tune runs for each trial; the training itself runs in Ray Train's workers."""
     from ray import tune
 
+    os.environ.update(environment)
     trial = tune.get_context().get_trial_name()
     samples = stage_samples(parse(search.raw))
 
@@ -235,6 +254,10 @@ def _make_callback(ledger: Ledger, ended: Callable[[Record], None]) -> Any:
 
     class Ended(Callback):
         """After each trial; a scheduler that stopped one has ended its process, so the record is made here."""
+
+        def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+            if not result.get("done"):
+                ledger.add_to_course(str(trial), int(result["samples"]), float(result[SCORE]))
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             number = str(trial)
