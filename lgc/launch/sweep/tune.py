@@ -66,7 +66,7 @@ def search_with_ray(
     from ray import tune
 
     config = parse(search.raw)
-    at_once = min(missing, _concurrency(sweep, config, ray.cluster_resources()))
+    at_once = min(missing, concurrency(sweep, config, ray.cluster_resources()))
     threads = threads_for(config.runtime.threads, at_once * config.runtime.workers)
     raw = {**search.raw, "runtime": {**search.raw["runtime"], "engine": "ray", "threads": threads}}
     search = Search(**{**vars(search), "raw": raw})
@@ -193,7 +193,7 @@ def make_scheduler(search: Search, config: Config, courses: Sequence[Sequence[tu
     return scheduler
 
 
-def _concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> int:
+def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> int:
     """Trials at once: more than the devices allow would wait for one another while they hold their workers."""
     runtime = config.runtime
     gpus = resources.get("GPU", 0)
@@ -254,6 +254,9 @@ def _make_callback(ledger: Ledger, ended: Callable[[Record], None]) -> Any:
 
     class Ended(Callback):
         """After each trial; a scheduler that stopped one has ended its process, so the record is made here."""
+
+        def __reduce__(self) -> tuple:
+            return Callback, ()  # Tune keeps a copy of all its settings, and needs this one only here
 
         def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
             if not result.get("done"):
