@@ -55,7 +55,7 @@ def repro(
     if not Path("dvc.yaml").is_file():
         raise LgcError("no dvc.yaml here; run this in the project's root")
     config = load()
-    command = [_program(), "repro", *(arguments or [])]
+    command = [_program("dvc"), "repro", *(arguments or [])]
     environment = _environment()
     if config.runtime.address and not up_to_date(command, environment):
         from lgc.cli.doctor import is_healthy
@@ -72,25 +72,19 @@ def repro(
         raise typer.Exit(subprocess.call(command, env={**environment, **variables}))
 
 
-def dvc(*arguments: str) -> int:
-    """Run DVC in the project's environment; its exit code. :class:`LgcError` outside a project."""
-    if not Path("dvc.yaml").is_file():
-        raise LgcError("no dvc.yaml here; run this in the project's root")
-    return subprocess.call([_program(), *arguments], env=_environment())
-
-
-def _program() -> str:
-    return str(Path(sys.executable).with_name("dvc"))
-
-
-def _environment() -> dict[str, str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path}
-
-
 def up_to_date(command: list[str], environment: dict[str, str]) -> bool:
     """Whether no training stage would run, so that starting Ray would be waste."""
     status = [command[0], "status", "--quiet"]  # with --json the exit code would say nothing
     if command[2:]:
         return False
     return subprocess.run(status, env=environment, check=False, capture_output=True).returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    binaries = Path(sys.executable).parent
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": f"{binaries}:{os.environ['PATH']}"}
+
+
+def _program(name: str) -> str:
+    """Of this environment."""
+    return str(Path(sys.executable).with_name(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Annotated
 
 import typer
@@ -24,13 +25,13 @@ def sweep(
     ] = None,
 ) -> None:
     """Search weights with many short trainings that start from params.yaml; run again to go on after a kill."""
-    from lgc.cli.project import dvc
+    from lgc.cli.project import _environment, _program
     from lgc.config.load import read_raw
     from lgc.config.sweep import compose_sweep
     from lgc.errors import LgcError
 
     compose_sweep(overrides or (), read_raw())  # a mistake shows at once
-    if dvc("repro", "--quiet", "prepare"):
+    if subprocess.call([_program("dvc"), "repro", "prepare"], env=_environment()):
         raise LgcError("the prepare stage failed; nothing was searched")
     from lgc.launch.sweep.run import run_sweep
     from lgc.launch.sweep.tables import print_findings

@@ -102,10 +102,13 @@ def connect(address: str | None) -> None:
 
     if ray.is_initialized():
         return
+    where = address or os.environ.get("RAY_ADDRESS") or "local"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
-            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            address=where,
+            # ten processes that nobody looks at
+            **({"include_dashboard": False} if where == "local" else {}),
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
