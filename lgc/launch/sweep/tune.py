@@ -79,7 +79,11 @@ def search_with_ray(
         display.ended(ended(record), len(ledger.records()))
 
     tuner = tune.Tuner(
-        tune.with_resources(_bound(search, board, storage.worker_environment(config.storage)), {"CPU": 0}),
+        # a trial's own process needs no CPU, its training does; it stays here, where the sweep's folder is
+        tune.with_resources(
+            _bound(search, board, storage.worker_environment(config.storage)),
+            {f"node:{ray.util.get_node_ip_address()}": 0.001},
+        ),
         tune_config=tune.TuneConfig(
             search_alg=make_searcher(search, first, done),
             scheduler=make_scheduler(search, config, [ledger.course(record.trial) for record in done]),
@@ -259,8 +263,7 @@ def _make_callback(ledger: Ledger, ended: Callable[[Record], None]) -> Any:
             return Callback, ()  # Tune keeps a copy of all its settings, and needs this one only here
 
         def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-            if not result.get("done"):
-                ledger.add_to_course(str(trial), int(result["samples"]), float(result[SCORE]))
+            ledger.add_to_course(str(trial), int(result["samples"]), float(result[SCORE]))
 
         def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
             number = str(trial)
