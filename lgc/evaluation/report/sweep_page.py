@@ -44,6 +44,10 @@ def _cards(content: Mapping[str, Any]) -> list[str]:
             "share of the box between the best and the worst corner that the front dominates",
         ),
     ]
+    if content["present"] is not None:
+        better = content["better_than_present"]
+        detail = ", ".join(better) or "none gains in two objectives and loses less than 2 % in the third"
+        cards.append(_card(str(len(better)), "better than params.yaml as it was", detail))
     if content["mode"] == "target_rate" and content["best_score"] is not None:
         cards.append(
             _card(content["best_score"], "trial of the best score", "distance, rate above the target, tasks")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from lgc.evaluation.front import Axis, hypervolume, pareto_front
 from lgc.evaluation.report.sweep_page import make_sweep_page
 from lgc.launch.sweep.ledger import Record
 from lgc.launch.sweep.objectives import score
+
+LITTLE: Final = 0.02
+"""Relative loss in one objective that a gain in all others outweighs."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,21 @@ class Findings:
             for count in range(1, len(self.records) + 1)
         ]
 
+    @property
+    def better_than_present(self) -> list[Record]:
+        """Finished trials that beat the present weights in all objectives but one at most, and lose little in it."""
+        start = next((record for record in self.finished if record.trial == self.present), None)
+        if start is None:
+            return []
+        return [record for record in self.finished if self._beats(record.objectives, start.objectives)]
+
+    def _beats(self, ours: Mapping[str, float], theirs: Mapping[str, float]) -> bool:
+        gains = [
+            (theirs[axis.name] - ours[axis.name]) * (1 if axis.goal == "min" else -1) / abs(theirs[axis.name] or 1.0)
+            for axis in self.axes
+        ]
+        return sum(gain > 0 for gain in gains) >= len(gains) - 1 and min(gains) >= -LITTLE
+
     def score(self, record: Record) -> float:
         """See :func:`lgc.launch.sweep.objectives.score`."""
         return score(self.sweep, self.axes, record.objectives)
@@ -76,6 +94,7 @@ class Findings:
             "hypervolume": round(self.hypervolume, 6),
             "front": front,
             "present": self.present,
+            "better_than_present": [record.trial for record in self.better_than_present],
             "best_score": self.best.trial if self.best else None,
             "trials": [
                 {

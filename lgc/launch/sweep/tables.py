@@ -30,5 +30,9 @@ def print_findings(found: Findings) -> None:
     Console(width=shutil.get_terminal_size((140, 24)).columns).print(table)
     states = [record.state for record in found.records]
     counts = ", ".join(f"{states.count(s)} {s}" for s in ("finished", "stopped", "failed") if s in states)
+    if better := [record.trial for record in found.better_than_present]:
+        print(
+            f"better than params.yaml as it is in two objectives, 2 % worse at most in the third: {', '.join(better)}"
+        )
     folder = Paths.here().sweep(found.sweep.name).relative_to(Paths.here().root)
     print(f"{counts}; hypervolume {found.hypervolume:.4f}; {folder}/index.html, front.json, trials.csv")

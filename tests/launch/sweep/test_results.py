@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,27 @@ def test_only_finished_trials_can_be_on_the_front(found: Findings) -> None:
 def test_the_best_score_is_a_finished_trials(found: Findings) -> None:
     assert found.best is not None
     assert found.best.trial == min(found.finished, key=found.score).trial
+
+
+@pytest.mark.parametrize(
+    ("row", "better"),
+    [
+        ((0.09, 0.29, 0.41), True),
+        ((0.09, 0.29, 0.393), True),
+        ((0.101, 0.29, 0.41), True),
+        ((0.09, 0.29, 0.38), False),
+        ((0.09, 0.30, 0.399), False),
+        ((0.10, 0.30, 0.40), False),
+    ],
+)
+def test_better_than_present_is_a_gain_in_two_and_little_loss_in_the_third(
+    found: Findings, row: tuple[float, float, float], better: bool
+) -> None:
+    objectives = dict(zip([axis.name for axis in found.axes], row, strict=True))
+    other = replace(found.records[1], trial="007", objectives=objectives)
+    tried = replace(found, records=[found.records[0], other])
+    assert [record.trial for record in tried.better_than_present] == (["007"] if better else [])
+    assert replace(tried, present=None).better_than_present == []
 
 
 def test_no_finished_trial_is_an_empty_front(sweep: SweepConfig, axes: list[Axis], values: dict[str, float]) -> None:
