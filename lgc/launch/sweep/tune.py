@@ -82,7 +82,7 @@ def search_with_ray(
         # a trial's own process needs no CPU, its training does; it stays here, where the sweep's folder is
         tune.with_resources(
             _bound(search, board, storage.worker_environment(config.storage)),
-            {f"node:{ray.util.get_node_ip_address()}": 0.001},
+            {_this_node(): 0.001},
         ),
         tune_config=tune.TuneConfig(
             search_alg=make_searcher(search, first, done),
@@ -209,6 +209,15 @@ def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, floa
             f"sweep {sweep.name}: a trial needs {runtime.workers} {what}, Ray has {there:g}; lower runtime.workers"
         )
     return min(fit, sweep.concurrent or fit)
+
+
+def _this_node() -> str:
+    """The resource that only the node of this process has."""
+    import ray
+
+    node = ray.get_runtime_context().get_node_id()
+    resources = next(found["Resources"] for found in ray.nodes() if found["NodeID"] == node)
+    return next(name for name in resources if name.startswith("node:") and "__" not in name)
 
 
 def _trial_name(ledger: Ledger, trial: Any) -> str:
