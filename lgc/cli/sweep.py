@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -36,7 +37,11 @@ def sweep(
     from lgc.launch.sweep.run import run_sweep
     from lgc.launch.sweep.tables import print_findings
 
-    print_findings(run_sweep(overrides or ()))
+    try:
+        print_findings(run_sweep(overrides or ()))
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 def promote(
