@@ -59,6 +59,11 @@ def search_with_ray(
     missing = sweep.trials - len(done)
     if missing <= 0:
         return
+    if address and address.startswith(("http://", "https://")):
+        raise TrainingError(
+            f"runtime.address {address}: a sweep cannot be sent to a job server; "
+            "start it on a machine of the cluster with runtime.address=auto"
+        )
     for name, value in {**DRIVER_ENVIRONMENT, **_TUNE_SETTINGS}.items():
         os.environ.setdefault(name, value)
     connect(address)
