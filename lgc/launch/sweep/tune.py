@@ -1,4 +1,4 @@
-"""Ray Tune around the trials: Optuna proposes, Ray Train trains, the ledger remembers."""
+"""Ray Tune around the trials: it starts them, Ray Train trains, the ledger remembers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lgc.config.load import parse
 from lgc.config.schema import Config
-from lgc.config.sweep import SweepConfig, rounded
+from lgc.config.sweep import SweepConfig
 from lgc.errors import TrainingError
 from lgc.launch import storage
 from lgc.launch.board import Board
@@ -23,11 +23,9 @@ from lgc.launch.ray_train import connect
 from lgc.launch.sweep.display import SweepDisplay
 from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE, measured
+from lgc.launch.sweep.proposals import make_scheduler, make_searcher
 from lgc.launch.sweep.trial import MEASURED, Search, report, run_trial, stage_samples, tidy
 from lgc.launch.worker import Audience, threads_for
-
-if TYPE_CHECKING:
-    import optuna
 
 _TUNE_SETTINGS: Final[Mapping[str, str]] = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends the command; the ledger knows where it was
@@ -35,8 +33,6 @@ _TUNE_SETTINGS: Final[Mapping[str, str]] = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
-_STARTUP_SHARE: Final = 0.4
-"""Of the trials, at random before TPE begins to learn."""
 
 
 def search_with_ray(
@@ -74,7 +70,7 @@ def search_with_ray(
     at_once = min(missing, concurrency(sweep, config, ray.cluster_resources()))
     threads = threads_for(config.runtime.threads, at_once * config.runtime.workers)
     raw = {**search.raw, "runtime": {**search.raw["runtime"], "engine": "ray", "threads": threads}}
-    search = Search(**{**vars(search), "raw": raw})
+    search = replace(search, raw=raw)
     board = ray.remote(num_cpus=0)(Board).remote()
     scratch = search.folder / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # the ledger, not Tune's snapshot, says what is left to do
@@ -115,91 +111,6 @@ def search_with_ray(
             f"sweep {sweep.name}: {len(broken)} trials broke off ({_last_line(broken[0])}); "
             "run the same command again to go on"
         )
-
-
-def make_searcher(search: Search, first: Sequence[Mapping[str, float]], done: Sequence[Record]) -> Any:
-    """Optuna behind Tune's interface, its study kept in a database and brought in line with the ledger.
-
-    ``done`` are trials that ended: those the study does not know are added to it. What the study believes to be
-    running, no process runs.
-    """
-    import optuna
-    from optuna.trial import TrialState, create_trial
-    from ray.tune.search.optuna import OptunaSearch
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sweep = search.sweep
-    space: dict[str, optuna.distributions.BaseDistribution] = {
-        name: optuna.distributions.FloatDistribution(found.low, found.high, log=found.log)
-        for name, found in sweep.ranges.items()
-    }
-    database = optuna.storages.RDBStorage(sweep.storage or f"sqlite:///{search.folder.resolve() / 'study.db'}")
-    searcher = OptunaSearch(
-        space,
-        metric=SCORE if sweep.mode == "target_rate" else [axis.name for axis in search.axes],
-        mode="min" if sweep.mode == "target_rate" else [axis.goal for axis in search.axes],
-        sampler=_sampler(sweep, len(done)),
-        study_name=sweep.name,
-        storage=database,
-    )
-    study = optuna.load_study(study_name=sweep.name, storage=database)
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
-        database.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    known = [rounded(trial.params) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
-    for record in done:
-        if record.values not in known:
-            told = report(search, record.objectives, 0)
-            values = [told[SCORE]] if sweep.mode == "target_rate" else [told[axis.name] for axis in search.axes]
-            study.add_trial(
-                create_trial(
-                    values=values, params=dict(record.values), distributions=space, state=TrialState.COMPLETE
-                )
-            )
-    for start in first:
-        study.enqueue_trial(dict(start))
-    return searcher
-
-
-def _sampler(sweep: SweepConfig, done: int) -> optuna.samplers.BaseSampler:
-    """A resumed sweep must not draw its first points a second time."""
-    import optuna
-
-    if sweep.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=sweep.seed + 1000 * done)
-    return optuna.samplers.TPESampler(
-        seed=sweep.seed + 1000 * done,
-        n_startup_trials=max(2, round(_STARTUP_SHARE * sweep.trials)),
-        multivariate=True,
-        constant_liar=True,
-    )
-
-
-def make_scheduler(search: Search, config: Config, courses: Sequence[Sequence[tuple[int, float]]]) -> Any:
-    """Every trial to its end, or ASHA with a grace period that reaches into the adversarial phase.
-
-    ``courses``, the reports of trials that ended before, are told to it again: resuming does not lower its bar.
-    """
-    from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
-
-    if search.sweep.mode == "pareto":
-        return FIFOScheduler()
-    samples, start = stage_samples(config), config.train_codec.schedule.adversarial_from
-    grace = samples[0] * (start + search.sweep.asha.grace * (1 - start))
-    scheduler = ASHAScheduler(
-        time_attr="samples",
-        metric=SCORE,
-        mode="min",
-        max_t=sum(samples) + 1,  # a trial at its end is finished, not stopped
-        grace_period=max(1, round(grace)),
-        reduction_factor=search.sweep.asha.reduction,
-    )
-    for number, course in enumerate(courses):
-        trial = SimpleNamespace(trial_id=f"earlier {number}")
-        scheduler.on_trial_add(None, trial)
-        for reached, value in course:
-            scheduler.on_trial_result(None, trial, {"samples": reached, SCORE: value})
-        scheduler.on_trial_remove(None, trial)
-    return scheduler
 
 
 def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> int:

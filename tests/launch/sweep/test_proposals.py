@@ -15,8 +15,9 @@ from lgc.config.sweep import SweepConfig, rounded
 from lgc.errors import TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch.sweep.ledger import Record
+from lgc.launch.sweep.proposals import make_scheduler, make_searcher
 from lgc.launch.sweep.trial import Search
-from lgc.launch.sweep.tune import concurrency, make_scheduler, make_searcher
+from lgc.launch.sweep.tune import concurrency
 from tests.project import ROOT
 
 pytestmark = pytest.mark.slow
