@@ -107,8 +107,7 @@ def connect(address: str | None) -> None:
         warnings.simplefilter("ignore")
         ray.init(
             address=where,
-            # ten processes that nobody looks at
-            **({"include_dashboard": False} if where == "local" else {}),
+            include_dashboard=False if where == "local" else None,  # ten processes that nobody looks at
             log_to_driver=False,
             logging_level=logging.ERROR,
         )

@@ -87,7 +87,7 @@ def make_scheduler(search: Search, config: Config, courses: Sequence[Sequence[tu
         return FIFOScheduler()
     samples, start = stage_samples(config), config.train_codec.schedule.adversarial_from
     grace = samples[0] * (start + search.sweep.asha.grace * (1 - start))
-    scheduler = ASHAScheduler(
+    scheduler: Any = ASHAScheduler(
         time_attr="samples",
         metric=SCORE,
         mode="min",
