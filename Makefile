@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint report ui services services-down golden clean
+.PHONY: repro test test-slow lint report sweep ui services services-down golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -23,6 +23,10 @@ lint: .venv/.ready
 report: .venv/.ready  ## write report/index.html from the last evaluation
 	@$(BIN)/lgc report
 
+SWEEP ?= sweep=rdp
+sweep: .venv/.ready  ## search weights from params.yaml with short trainings; SWEEP="sweep=NAME key=value ..."
+	@$(BIN)/lgc sweep $(SWEEP)
+
 ui: .venv/.ready  ## browse the runs
 	@$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
@@ -33,7 +37,7 @@ services-down: .venv/.ready
 	@$(BIN)/lgc services down
 
 clean:  ## remove results, keep the environment
-	rm -rf outputs report runs mlflow.db* mlartifacts
+	rm -rf outputs report runs sweeps mlflow.db* mlartifacts
 
 .venv/.ready: pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'

@@ -25,6 +25,8 @@ from lgc.data.synthetic import write_dataset
 from lgc.errors import TrainingError
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController
+from lgc.metrics.base import NamedMetric
+from lgc.metrics.choose import closest_to_the_eye
 from lgc.metrics.image import LPIPS
 from lgc.models.analysis import RGBAnalyzer
 from lgc.models.discriminator import PatchDiscriminator
@@ -209,13 +211,13 @@ def _train_codec(name: TrainStage, config: Config, paths: Paths, context: Contex
     training = config.train_codec
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
-    players, controllers, lpips, notices = _codec_players(config, training, codec)
+    players, controllers, perceptual, notices = _codec_players(config, training, codec)
     return Stage(
         name=name,
         state=TrainState(players, MovingAverage({"codec": codec}, training.ema_decay), {"rate": controllers}),
         loader=_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
-        validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, lpips),
+        validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, perceptual),
         notices=notices,
     )
 
@@ -225,7 +227,7 @@ def _finetune(name: TrainStage, config: Config, paths: Paths, context: Context) 
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, *_analyzer_shape(config.model))
-    players, controllers, lpips, notices = _codec_players(
+    players, controllers, perceptual, notices = _codec_players(
         config, training, codec, analyzers, coupled=name == "finetune_joint"
     )
     # everything goes on from where it was: the critic too, and the weights that hold the rates
@@ -245,7 +247,7 @@ def _finetune(name: TrainStage, config: Config, paths: Paths, context: Context) 
         loader=_loader(paths, training.settings, training.augment, joint.annotated_share, context),
         settings=training.settings,
         validator=Together(
-            CodecValidator(val, training.validation_images, context.device, lpips),
+            CodecValidator(val, training.validation_images, context.device, perceptual),
             AnalysisValidator(val, config.train_analysis.validation_images, context.device),
         ),
         notices=notices,
@@ -258,7 +260,7 @@ def _codec_players(
     codec: TrainableCodec,
     analyzers: nn.ModuleDict | None = None,
     coupled: bool = True,
-) -> tuple[list[Player], Controllers, LPIPS | None, tuple[str, ...]]:
+) -> tuple[list[Player], Controllers, NamedMetric | None, tuple[str, ...]]:
     weights, notices = training.weights, []
     lpips = load_lpips(training.perceptual.net)
     if isinstance(lpips, Absent):
@@ -300,7 +302,9 @@ def _codec_players(
                 follows=True,
             )
         )
-    metric = None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips)
+    metric = closest_to_the_eye(
+        None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
+    )
     return players, controllers, metric, tuple(notices)
 
 

@@ -10,13 +10,13 @@ from tqdm import tqdm
 _LOG_SECONDS: Final = 30.0
 
 
-def make_bar(total: int, done: int = 0, description: str | None = None) -> tqdm:
-    """A bar over pictures on standard error; in a log file, where nothing moves, a line every half minute."""
+def make_bar(total: int, done: int = 0, description: str | None = None, unit: str = "img") -> tqdm:
+    """A bar on standard error; in a log file, where nothing moves, a line every half minute."""
     return tqdm(
         total=total,
         initial=done,
         desc=description,
-        unit="img",
+        unit=unit,
         dynamic_ncols=True,
         smoothing=0.1,
         mininterval=0.5 if sys.stderr.isatty() else _LOG_SECONDS,

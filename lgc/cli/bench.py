@@ -127,6 +127,33 @@ def commands(
     Console(width=110).print(table)
 
 
+@app.command()
+def sweep(
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="sweep=NAME [OVERRIDES]...", help="As for lgc sweep.", show_default=False),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Repeats of each sampler.", min=2)] = 3,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+) -> None:
+    """Hypervolume of the sweep's front beside random search with the same budget; goes on where it was stopped."""
+    from lgc.launch.sweep.compare import SAMPLERS, compare_samplers
+
+    found = compare_samplers(overrides or (), seeds)
+    rows = {**{name: found.mean(name) for name in SAMPLERS}, "tpe - random": found.difference}
+    for name, value in rows.items():
+        print(f"{name}: hypervolume {value.value:.4f} [{value.low:.4f}, {value.high:.4f}]")
+    if out is not None:
+        result = {
+            "seeds": seeds,
+            "overrides": overrides or [],
+            "summary": {name: value.as_dict() for name, value in rows.items()},
+            "hypervolumes": found.hypervolumes,
+            "after_each_trial": found.courses,
+        }
+        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
 def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))

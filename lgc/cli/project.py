@@ -55,12 +55,8 @@ def repro(
     if not Path("dvc.yaml").is_file():
         raise LgcError("no dvc.yaml here; run this in the project's root")
     config = load()
-    command = [str(Path(sys.executable).with_name("dvc")), "repro", *(arguments or [])]
-    environment = {
-        **os.environ,
-        "DVC_NO_ANALYTICS": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
+    command = [_program("dvc"), "repro", *(arguments or [])]
+    environment = _environment()
     if config.runtime.address and not up_to_date(command, environment):
         from lgc.cli.doctor import is_healthy
         from lgc.config.paths import Paths
@@ -82,3 +78,13 @@ def up_to_date(command: list[str], environment: dict[str, str]) -> bool:
     if command[2:]:
         return False
     return subprocess.run(status, env=environment, check=False, capture_output=True).returncode == 0
+
+
+def _environment() -> dict[str, str]:
+    binaries = Path(sys.executable).parent
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": f"{binaries}:{os.environ['PATH']}"}
+
+
+def _program(name: str) -> str:
+    """Of this environment."""
+    return str(Path(sys.executable).with_name(name))

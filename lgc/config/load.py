@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import dacite
 import yaml
@@ -17,6 +17,7 @@ from lgc.config.check import check_values
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
 
+T = TypeVar("T")
 PARAMS: Final = Path("params.yaml")
 HEADER: Final = "# Written by `lgc compose`; edit conf/ or compose with overrides instead.\n"
 
@@ -26,6 +27,18 @@ def compose(overrides: Sequence[str] = (), folder: Path | str = "conf") -> dict[
 
     Raises:
         ConfigError: an unknown group, option or key, or a value of the wrong type, in one line.
+    """
+    raw = compose_unchecked("config", overrides, folder)
+    if "sweep" in raw:
+        raise ConfigError("configuration: a sweep is no part of params.yaml; start it with `lgc sweep sweep=NAME`")
+    parse(raw)
+    return raw
+
+
+def compose_unchecked(name: str | None, overrides: Sequence[str], folder: Path | str) -> dict[str, Any]:
+    """What Hydra makes of a file of ``folder`` and ``overrides``; :class:`ConfigError` when it can not.
+
+    Without ``name`` it starts from nothing, and the overrides add groups.
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
@@ -37,15 +50,13 @@ def compose(overrides: Sequence[str] = (), folder: Path | str = "conf") -> dict[
     OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
-            composed = hydra_compose("config", overrides=list(overrides))
+            composed = hydra_compose(name, overrides=list(overrides))
         raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{folder}: {reason}") from error
     assert isinstance(raw, dict)
-    plain = {str(key): value for key, value in raw.items()}
-    parse(plain)
-    return plain
+    return {str(key): value for key, value in raw.items()}
 
 
 def write_params(raw: Mapping[str, Any], path: Path = PARAMS) -> bool:
@@ -78,19 +89,26 @@ def read_raw(path: Path | str = PARAMS) -> dict[str, Any]:
 
 def parse(raw: Mapping[str, Any]) -> Config:
     """Check a plain mapping and build the typed configuration."""
-    _check(Config, raw, "")
-    options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
-    try:
-        config = dacite.from_dict(Config, dict(raw), options)
-    except (dacite.DaciteError, TypeError, ValueError) as error:
-        raise ConfigError(f"configuration: {error}") from error
+    config = make(Config, raw, "")
     check_values(config)
     return config
+
+
+def make(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
+    """A schema class from a plain mapping of the right keys and types; ``where`` stands before keys in errors."""
+    _check(kind, raw, where)
+    options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
+    try:
+        return dacite.from_dict(kind, dict(raw), options)  # type: ignore[type-var]
+    except (dacite.DaciteError, TypeError, ValueError) as error:
+        raise ConfigError(f"configuration: {error}") from error
 
 
 def _check(hint: Any, value: Any, where: str) -> None:
     """That a plain value is of the type that a hint names; :class:`ConfigError` names the key."""
     origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return
     if origin in (Union, UnionType):
         if value is not None or NoneType not in inner:
             _check(next(kind for kind in inner if kind is not NoneType), value, where)

@@ -75,6 +75,10 @@ class Paths:
         """The same project, as ``variant`` sees it."""
         return Paths(self.root, variant)
 
+    def sweep(self, name: str) -> Path:
+        """Folder of a sweep: its trials and results."""
+        return self.root / "sweeps" / name
+
     def weights(self, name: TrainStage) -> Path:
         """Averaged weights of a training stage."""
         return self.stage(name) / WEIGHTS

@@ -7,7 +7,7 @@ Bootstrap", 1993, chapters 13 and 16.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -45,6 +45,15 @@ def mean_interval(values: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
     """Of the mean of (N,) values."""
     means = _counts(len(values), rounds, seed) @ values / len(values)
     return _estimate(float(values.mean()), means)
+
+
+def repeats_interval(values: Sequence[float]) -> Estimate:
+    """Of the mean of a few independent repeats, by Student's t; at least two, taken to be about normal."""
+    from scipy import stats
+
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return Estimate(mean, mean - half, mean + half)
 
 
 def task_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:

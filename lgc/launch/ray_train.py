@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from torch import nn
 from lgc.errors import TrainingError
 from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
-from lgc.launch.worker import Job, train
+from lgc.launch.worker import NOBODY, Audience, Job, train
 from lgc.training.context import Bar, Context
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
@@ -39,6 +40,7 @@ def run_ray(
     max_failures: int,
     address: str | None,
     environment: Mapping[str, str],
+    audience: Audience = NOBODY,
 ) -> Path:
     """Train to the end; returns a local copy of the final checkpoint (the caller's to delete).
 
@@ -51,6 +53,7 @@ def run_ray(
         max_failures: restarts from the last checkpoint before giving up.
         address: of a running cluster; None uses ``RAY_ADDRESS`` or starts Ray on this machine.
         environment: variables for the workers.
+        audience: who else looks on; with a board of its own nothing is drawn here.
 
     Raises:
         TrainingError: the job failed for good; the message is its last error.
@@ -61,7 +64,7 @@ def run_ray(
     from ray.train.torch import TorchConfig, TorchTrainer
 
     use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= workers)
-    board = ray.remote(num_cpus=0)(Board).remote()
+    board = audience.board or ray.remote(num_cpus=0)(Board).remote()
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"job": job, "board": board},
@@ -76,11 +79,12 @@ def run_ray(
             worker_runtime_env={"env_vars": dict(environment)},
             failure_config=ray_train.FailureConfig(max_failures=max_failures),
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
+            callbacks=list(audience.callbacks),
         ),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
     )
     try:
-        with Display(board):
+        with contextlib.nullcontext() if audience.board else Display(board):
             result = trainer.fit()
     except ray_train.TrainingFailedError as error:
         raise TrainingError(_innermost(error)) from error
@@ -98,10 +102,12 @@ def connect(address: str | None) -> None:
 
     if ray.is_initialized():
         return
+    where = address or os.environ.get("RAY_ADDRESS") or "local"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
-            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            address=where,
+            include_dashboard=False if where == "local" else None,  # ten processes that nobody looks at
             log_to_driver=False,
             logging_level=logging.ERROR,
         )

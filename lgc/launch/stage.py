@@ -24,7 +24,7 @@ from lgc.errors import LgcError
 from lgc.launch import storage
 from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
 from lgc.launch.local import run_local
-from lgc.launch.worker import Job, threads_for
+from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
 from lgc.training.state import read_state
 from lgc.training.trainer import Interrupted
@@ -76,23 +76,40 @@ def run_training(name: TrainStage, variant: str = "") -> None:
     identity = fingerprint(name, config, paths)
     shown = f"{name} {variant}".strip()
     with recorded(shown, identity, whole, paths, stage_params(name, config)) as run:
-        workers = config.runtime.workers if config.runtime.engine == "ray" else 1
-        job = Job(
-            stage=name,
-            variant=variant,
-            raw_config=raw,
-            root=str(paths.root),
-            fingerprint=identity,
-            run=run.address,
-            journal=str(run.journal),
-            threads=threads_for(config.runtime.threads, workers),
-        )
-        checkpoint = _train(job, config, paths)
-        metrics = _export(name, config, paths, checkpoint, run)
+        metrics = train_stage(name, identity, config, raw, paths, run)
     print(f"{shown}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
 
 
-def _train(job: Job, config: Config, paths: Paths) -> Path:
+def train_stage(
+    name: TrainStage,
+    identity: str,
+    config: Config,
+    raw: dict[str, Any],
+    paths: Paths,
+    run: StageRun,
+    audience: Audience = NOBODY,
+) -> Mapping[str, Any]:
+    """Train a stage below ``paths`` and write its outputs; returns the content of its ``metrics.json``.
+
+    ``config`` is the stage's, in the variant of ``paths``; ``raw`` is the project's as plain mappings, from which a
+    worker makes the same. ``identity`` is the stage's fingerprint: a run of the same identity continues.
+    """
+    workers = config.runtime.workers if config.runtime.engine == "ray" else 1
+    job = Job(
+        stage=name,
+        variant=paths.variant,
+        raw_config=raw,
+        root=str(paths.root),
+        fingerprint=identity,
+        run=run.address,
+        journal=str(run.journal),
+        threads=threads_for(config.runtime.threads, workers),
+        label=audience.label,
+    )
+    return _export(name, config, paths, _train(job, config, paths, audience), run)
+
+
+def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     runtime = config.runtime
     name = f"{job.stage}-{job.fingerprint}"
     if runtime.engine == "local":
@@ -110,6 +127,7 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         runtime.address,
         # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
         {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
+        audience,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -33,6 +33,22 @@ class Job:
     """Folder for records that the tracking server has not taken yet."""
     threads: int
     variant: str = ""
+    label: str = ""
+    """Stands before the stage's name in whatever is shown, e.g. which trial this is."""
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who looks on while a stage trains for somebody else's purpose, e.g. a sweep."""
+
+    label: str = ""
+    board: Any = None
+    """Handle of the :class:`lgc.launch.board.Board` that the other one draws."""
+    callbacks: tuple[Any, ...] = ()
+    """Of Ray Train."""
+
+
+NOBODY: Final = Audience()
 
 
 def train(job: Job, context: Context) -> None:
@@ -44,7 +60,7 @@ def train(job: Job, context: Context) -> None:
     tracker = _tracker(job, context)
     if context.rank == 0:
         for line in stage.notices:
-            context.say(f"{job.stage}: {line}")
+            context.say(f"{job.label}{job.stage}: {line}")
     try:
         fit(
             stage.state,
@@ -53,7 +69,7 @@ def train(job: Job, context: Context) -> None:
             context,
             tracker,
             stage.validator,
-            name=job.stage,
+            name=f"{job.label}{job.stage}",
             fingerprint=job.fingerprint,
         )
     finally:

@@ -40,6 +40,12 @@ class PictureMetric(Protocol):
     def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor: ...
 
 
+class NamedMetric(PictureMetric, Protocol):
+    """One that says what it is."""
+
+    info: MetricInfo
+
+
 BPP: Final = MetricInfo(
     "bpp", "rate", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
     "8 x bytes of the real file, headers included / pixels",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lgc.backbones import Absent
-from lgc.metrics.base import MetricInfo, PictureMetric
+from lgc.metrics.base import MetricInfo, NamedMetric, PictureMetric
 from lgc.metrics.distribution import (
     FID,
     KID,
@@ -18,7 +18,7 @@ from lgc.metrics.distribution import (
     make_set_metric,
 )
 from lgc.metrics.identity import Embedding, make_identity
-from lgc.metrics.image import PSNR, make_dists, make_lpips, psnr
+from lgc.metrics.image import LPIPS, PSNR, make_dists, make_lpips, psnr
 from lgc.metrics.reference import ReferenceDistance
 from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
 from lgc.models.analysis import RGBAnalyzer
@@ -65,6 +65,14 @@ def make_metrics(
             raise KeyError(f"unknown metric {name!r}; there are {', '.join(makers)}")
         makers[name]()
     return metrics
+
+
+def closest_to_the_eye(lpips: LPIPS | None, size: int) -> NamedMetric | None:
+    """LPIPS, or where it is absent MS-SSIM, or SSIM where pictures are too small for that."""
+    if lpips is not None:
+        return lpips
+    made = (make_structure(info, size) for info in (MS_SSIM, SSIM))
+    return next((metric for metric in made if not isinstance(metric, Absent)), None)
 
 
 def _picture(metrics: Metrics, info: MetricInfo, metric: PictureMetric) -> None:

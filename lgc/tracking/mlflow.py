@@ -77,12 +77,12 @@ class PipelineRuns:
         self.experiment: str = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
         """Id of the experiment."""
 
-    def parent(self, key: str, name: str, tags: Mapping[str, str]) -> str:
-        """Id of the pipeline's run: the one tagged with ``key``, or a new one."""
-        found = self._find({PIPELINE_TAG: key, STAGE_TAG: "pipeline"})
+    def parent(self, key: str, name: str, tags: Mapping[str, str], kind: str = "pipeline") -> str:
+        """Id of a pipeline's run, or another ``kind`` of whole: the one tagged with ``key``, or a new one."""
+        found = self._find({PIPELINE_TAG: key, STAGE_TAG: kind})
         if found:
             return found
-        every = {PIPELINE_TAG: key, STAGE_TAG: "pipeline", **tags}
+        every = {PIPELINE_TAG: key, STAGE_TAG: kind, **tags}
         run = self._client.create_run(self.experiment, tags=every, run_name=name)
         return run.info.run_id
 

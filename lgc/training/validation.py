@@ -18,7 +18,8 @@ from lgc.bitstream.model_file import load_model
 from lgc.data.loader import Batch, read_batch
 from lgc.data.palette import colour_mask
 from lgc.data.shards import Split
-from lgc.metrics.image import LPIPS, psnr
+from lgc.metrics.base import NamedMetric
+from lgc.metrics.image import psnr
 from lgc.metrics.tasks import TaskScores
 from lgc.training.codec import TrainableCodec
 from lgc.training.export import export_model
@@ -29,9 +30,9 @@ from lgc.training.trainer import Validation
 class CodecValidator:
     """Real bytes and decoded pictures of a few validation images."""
 
-    def __init__(self, split: Split, count: int, device: torch.device, lpips: LPIPS | None) -> None:
+    def __init__(self, split: Split, count: int, device: torch.device, perceptual: NamedMetric | None) -> None:
         """Look at the first ``count`` pictures of ``split``."""
-        self._split, self._count, self._device, self._lpips = split, count, device, lpips
+        self._split, self._count, self._device, self._perceptual = split, count, device, perceptual
 
     def __call__(self, modules: Mapping[str, nn.Module]) -> Validation:
         """Measure ``modules["codec"]``."""
@@ -55,8 +56,8 @@ class CodecValidator:
         for name, picture in decoded.items():
             x_hat = images.to_float(torch.from_numpy(picture))
             values[f"{name}psnr"] = float(psnr(x_hat, x).mean())
-            if self._lpips is not None:
-                values[f"{name}{self._lpips.info.name}"] = float(self._lpips(x_hat, x).mean())
+            if self._perceptual is not None:
+                values[f"{name}{self._perceptual.info.name}"] = float(self._perceptual(x_hat, x).mean())
         rows_of_pictures = [pixels.numpy(), decoded[""], decoded["base_"]]
         return Validation(values, {"reconstructions": sheet(rows_of_pictures, columns=8)})
 

@@ -15,7 +15,9 @@ from lgc.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
-OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name != "sweep"
+)  # sweeps are no part of params.yaml: test_sweep.py
 NEEDS = {"runtime=cluster": ["storage=s3"], "tracking=s3": ["storage=s3"]}
 IN_USE = {"data", "model", "train", "budget", "evaluate", "runtime", "tracking", "storage", "profile"}
 
