@@ -2,9 +2,9 @@
 
     python -m tests.fuzz.hostile MODEL.safetensors --mutations 200000
 
-First every cut and every single flipped bit of a few real files. Then files changed at random (bits, bytes, insertions,
-deletions, cuts, splices of two files). Half of them stay as they are: an accident, none of which may decode. The
-other half attacks what lies behind the checksums, in turns:
+First every cut and every single flipped bit of a few real files. Then files changed at random (bits, bytes,
+insertions, deletions, cuts, splices of two files). Half of them stay as they are: an accident, none of which may
+decode. The other half attacks what lies behind the checksums, in turns:
 
 * ``resealed``: a damaged file as a forger would send it, with both checksums made right, so that parameter networks,
   tables and painting meet whatever the damaged payload decodes to;
