@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint report sweep ui services services-down golden clean
+.PHONY: repro test test-slow test-torch lint report sweep ui services services-down golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -13,6 +13,15 @@ test: lint  ## everything that CI checks
 
 test-slow: .venv/.ready  ## the checks that take minutes
 	@$(BIN)/pytest -q -m "slow"
+
+# The library's own dependencies alone, beside the torch (and with PYTHON=... the Python) that is asked for.
+# CUDA builds of torch take gigabytes.
+VERSION ?= 2.11.0
+test-torch:  ## files decode alike in another torch: make test-torch VERSION=2.11.0
+	@test -x .venv-torch-$(VERSION)/bin/python || $(PYTHON) -m venv .venv-torch-$(VERSION)
+	@.venv-torch-$(VERSION)/bin/pip install --quiet --disable-pip-version-check "torch==$(VERSION)" -e . pytest
+	@.venv-torch-$(VERSION)/bin/pytest -q -m "not slow and not gpu" -rs tests/golden tests/fuzz tests/entropy/test_coder.py \
+		tests/entropy/test_exact.py tests/entropy/test_tables.py tests/bitstream/test_container.py tests/bitstream/test_codec.py
 
 lint: .venv/.ready
 	@$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,15 +15,14 @@ import torch
 import lgc
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import AnalyzerConfig
-from lgc.data.prepare import prepare
 from lgc.data.synthetic import draw_face, write_dataset
 from lgc.models.analysis import HEADS
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
-from lgc.training.codec import TrainableCodec
-from lgc.training.export import export_model
-from lgc.training.objectives import make_analyzers
+
+if TYPE_CHECKING:
+    from lgc.training.codec import TrainableCodec
 
 PROJECT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
@@ -153,6 +152,8 @@ def own_faces(faces: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def shards(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """:func:`faces` prepared at 32 x 32 with label maps of 16 x 16, four pictures a shard."""
+    from lgc.data.prepare import prepare
+
     out = tmp_path_factory.mktemp("shards") / "data"
     prepare(faces, out, name="faces", licence="CC0-1.0", image_size=32, mask_size=16, shard_size=4)
     return out
@@ -160,6 +161,9 @@ def shards(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @torch.no_grad()
 def _random_codec(architecture: Architecture, seed: int = 0) -> TrainableCodec:
+    pytest.importorskip("compressai", reason="untrained models need the packages of training")
+    from lgc.training.codec import TrainableCodec
+
     torch.manual_seed(seed)
     codec = TrainableCodec(architecture).eval()
     g_a = codec.compressor.g_a
@@ -184,6 +188,9 @@ def _write_model(
     analyzer_seed: int = 0,
 ) -> Path:
     codec = _random_codec(architecture, seed)
+    from lgc.training.export import export_model
+    from lgc.training.objectives import make_analyzers
+
     torch.manual_seed(analyzer_seed)
     analyzers = make_analyzers(codec, 8, 1, heads) if heads else {}
     config = AnalyzerConfig(8, 1, heads) if heads else None

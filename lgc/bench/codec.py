@@ -1,9 +1,15 @@
-"""Times lgc beside CompressAI's models and classical codecs: compress, decompress, analyze."""
+"""Times lgc beside CompressAI's models and classical codecs: compress, decompress, analyze.
+
+CompressAI's models and the analyzer on pixels have random weights: their answers mean nothing, their times do.
+"""
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,14 +21,25 @@ from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
 from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, ratios, take_turns, time_inside
-from lgc.bitstream.codec import LayeredCodec
+from lgc.bitstream.codec import Analysis, LayeredCodec
+from lgc.data.palette import colour_mask
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import IntegerNetwork
+from lgc.models.analysis import RGBAnalyzer, at_mask_size
+from lgc.models.blocks import channels_last
+from lgc.models.transforms import STRIDE
 
 LGC: Final = "lgc"
-COMPRESSAI: Final = ("bmshj2018_hyperprior", "mbt2018_mean", "cheng2020_anchor")
+PIXELS: Final = "lgc decompress, then analysis of pixels"
+AUTOREGRESSIVE: Final = ("cheng2020_anchor",)
+"""Code picture after picture whatever the batch, so they are timed on one."""
+COMPRESSAI: Final = ("bmshj2018_hyperprior", "mbt2018_mean", *AUTOREGRESSIVE)
 CLASSICAL: Final = ("webp", "avif")
 CLASSICAL_QUALITY: Final = 20
+_BATCH_PIXELS: Final = 1 << 22
+"""Peers get as many pixels at once as lgc takes; larger batches come in parts."""
+_PEER_MULTIPLE: Final = 64
+"""Sides that CompressAI's models take."""
 _PARTS: Final[Mapping[str, Sequence[tuple[type, str]]]] = {
     "entropy coding": [(SymbolCoder, "push"), (SymbolCoder, "pop")],
     "integer networks": [(IntegerNetwork, "__call__")],
@@ -52,7 +69,7 @@ def bench(
     peers: Sequence[str],
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Time all subjects in turns for each (height, width) and batch; peers take pictures one by one."""
+    """Time all subjects in turns for each (height, width) and batch."""
     networks = {name: _compressai(name) for name in peers if name in COMPRESSAI}
     rows = []
     for height, width in sizes:
@@ -69,17 +86,66 @@ def bench(
     return rows
 
 
-def split(codec: LayeredCodec, height: int, width: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Milliseconds a picture of lgc's own work by part, for each task; ``float networks`` is the rest."""
+def split(codec: LayeredCodec, height: int, width: int, batch: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds a picture of lgc's own work by part, for each task, files read and written included.
+
+    ``float networks`` is what the other parts leave.
+    """
     parts = {}
-    for task, subjects in _tasks(codec, {}, [face(height, width)], ()).items():
-        subjects[LGC]()
-        with time_inside(_PARTS) as spent:
-            whole = sum(take_turns({LGC: subjects[LGC]}, rounds)[LGC]) / rounds
-        # the call that take_turns makes first is inside too
-        inside = {name: 1000 * seconds / (rounds + 1) for name, seconds in spent.items()}
-        parts[task] = {"float networks": 1000 * whole - sum(inside.values()), **inside}
+    with tempfile.TemporaryDirectory(prefix="lgc-bench-") as folder:
+        files = _Files(Path(folder), codec, [face(height, width)] * batch)
+        tasks: dict[str, tuple[Callable, Callable, Callable]] = {
+            "compress": (files.read_pictures, codec.compress, files.write_codes),
+            "decompress": (files.read_codes, codec.decompress, files.write_pictures),
+        }
+        if codec.model.analyzers:
+            tasks["analyze"] = (files.read_codes, codec.analyze, files.write_masks)
+        for task, (read, work, write) in tasks.items():
+            write(work(read()))
+            whole = outside = 0.0
+            with time_inside(_PARTS) as spent:
+                for _ in range(rounds):
+                    start = time.perf_counter()
+                    inputs = read()
+                    working = time.perf_counter()
+                    results = work(inputs)
+                    writing = time.perf_counter()
+                    write(results)
+                    end = time.perf_counter()
+                    whole += end - start
+                    outside += working - start + end - writing
+            seconds = {"files": outside, **spent}
+            seconds = {"float networks": whole - sum(seconds.values()), **seconds}
+            parts[task] = {name: 1000 * value / rounds / batch for name, value in seconds.items()}
     return parts
+
+
+class _Files:
+    """What commands read and write beside the codec's work."""
+
+    def __init__(self, folder: Path, codec: LayeredCodec, pictures: Sequence[np.ndarray]) -> None:
+        self._stems = [folder / str(number) for number in range(len(pictures))]
+        self.write_pictures(pictures)
+        self.write_codes(codec.compress(pictures))
+
+    def read_pictures(self) -> list[np.ndarray]:
+        return [images.read(stem.with_suffix(".png")) for stem in self._stems]
+
+    def read_codes(self) -> list[bytes]:
+        return [stem.with_suffix(".lgc").read_bytes() for stem in self._stems]
+
+    def write_pictures(self, pictures: Sequence[np.ndarray]) -> None:
+        for stem, picture in zip(self._stems, pictures, strict=True):
+            images.write(stem.with_suffix(".png"), picture)
+
+    def write_codes(self, files: Sequence[bytes]) -> None:
+        for stem, data in zip(self._stems, files, strict=True):
+            stem.with_suffix(".lgc").write_bytes(data)
+
+    def write_masks(self, analyses: Sequence[Analysis]) -> None:
+        for stem, analysis in zip(self._stems, analyses, strict=True):
+            if analysis.mask is not None:
+                images.write(stem.with_suffix(".mask.png"), colour_mask(analysis.mask))
 
 
 def _tasks(
@@ -91,11 +157,17 @@ def _tasks(
         "decompress": {LGC: lambda: codec.decompress(files)},
     }
     if codec.model.analyzers:
-        tasks["analyze"] = {LGC: lambda: codec.analyze(files)}
+        rgb = _rgb_analyzer(codec)
+        tasks["analyze"] = {
+            LGC: lambda: codec.analyze(files),
+            PIXELS: lambda: _analyze_pixels(rgb, codec.decompress(files)),
+        }
     for name, network in networks.items():
-        x = images.pad(images.to_float(torch.from_numpy(np.stack(pictures))), 64)
-        coded = [_encode(network, one[None]) for one in x]
-        tasks["compress"][name] = lambda network=network, x=x: [_encode(network, one[None]) for one in x]  # type: ignore[misc]
+        if name in AUTOREGRESSIVE and len(pictures) > 1:
+            continue
+        parts = [images.pad(x, _PEER_MULTIPLE) for x in _batches(pictures)]
+        coded = [_encode(network, x) for x in parts]
+        tasks["compress"][name] = lambda network=network, parts=parts: [_encode(network, x) for x in parts]  # type: ignore[misc]
         tasks["decompress"][name] = lambda network=network, coded=coded: [_decode(network, c) for c in coded]  # type: ignore[misc]
     for name in CLASSICAL:
         classical = make_codec(name) if name in peers else None
@@ -107,8 +179,34 @@ def _tasks(
     return tasks
 
 
+def _batches(pictures: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    """Pictures of one size -> float (B, 3, H, W)."""
+    count = max(1, _BATCH_PIXELS // (pictures[0].shape[0] * pictures[0].shape[1]))
+    starts = range(0, len(pictures), count)
+    return [images.to_float(torch.from_numpy(np.stack(pictures[start : start + count]))) for start in starts]
+
+
+def _rgb_analyzer(codec: LayeredCodec) -> RGBAnalyzer:
+    """The codec's own trunk on pixels, with the analyzer's heads."""
+    config = codec.model.info.analyzer
+    assert config is not None
+    network = RGBAnalyzer(codec.model.info.architecture.widths, config.channels, config.depth, config.heads)
+    channels_last(network, codec.model.device).eval()
+    return network
+
+
+@torch.no_grad()
+def _analyze_pixels(network: RGBAnalyzer, pictures: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+    masks = []
+    for x in _batches(pictures):
+        padded = images.pad(x, STRIDE)
+        parsing = network(padded).parsing
+        masks.append(None if parsing is None else at_mask_size(parsing, padded).argmax(1).to(torch.uint8).numpy())
+    return masks
+
+
 def _compressai(name: str) -> Any:
-    """The model at quality 1 with random weights: its pictures mean nothing, its times do."""
+    """The model at quality 1 with random weights."""
     allow_torchvision()
     from compressai.zoo import image
 

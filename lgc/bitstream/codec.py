@@ -6,6 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch.nn import functional
 
 from lgc import images
 from lgc.bitstream import container
+from lgc.bitstream.layer import CodedLayer
 from lgc.bitstream.model_file import LayeredModel
 from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
@@ -48,8 +50,12 @@ class LayerAccount:
 
     payload_bytes: int
     """As in the file, checksum included."""
-    ideal_bits: float
-    """Code length of the symbols under the tables."""
+    coded: CodedLayer
+
+    @cached_property
+    def ideal_bits(self) -> float:
+        """Code length of the symbols under the tables; computed when asked for."""
+        return self.coded.ideal_bits
 
     @property
     def termination_bits(self) -> float:
@@ -239,23 +245,24 @@ class LayeredCodec:
             yield Encoded(
                 data=container.Container(header, payload_s, payload_r).to_bytes(),
                 header_bytes=len(header.to_bytes()),
-                semantic=LayerAccount(len(payload_s), layer_s.ideal_bits),
-                reconstruction=LayerAccount(len(payload_r), layer_r.ideal_bits),
+                semantic=LayerAccount(len(payload_s), layer_s),
+                reconstruction=LayerAccount(len(payload_r), layer_r),
             )
 
     @torch.no_grad()
     def _decode_group(self, group: _Group, members: Sequence[container.Container], layers: Layers) -> torch.Tensor:
         y_s = self._decode_semantic(group, members)
-        y_s_hat = from_fixed(y_s)
-        full = [m.reconstruction is not None and layers == "both" for m in members]
-        y_r_hat = self._base_latent(y_s)
-        if any(full):
-            chosen = torch.tensor(full)
-            decoded = self._decode_reconstruction(
-                group, [m for m, whole in zip(members, full, strict=True) if whole], y_s[chosen]
-            )
-            y_r_hat[chosen] = from_fixed(decoded)
-        return self._paint(y_s_hat, y_r_hat)
+        full = torch.tensor([m.reconstruction is not None and layers == "both" for m in members])
+        parts = []
+        if full.any():
+            whole = [m for m, chosen in zip(members, full.tolist(), strict=True) if chosen]
+            parts.append((full, from_fixed(self._decode_reconstruction(group, whole, y_s[full]))))
+        if not full.all():
+            parts.append((~full, self._base_latent(y_s[~full])))
+        y_r_hat = parts[0][1].new_empty((len(members), *parts[0][1].shape[1:]))
+        for chosen, latents in parts:
+            y_r_hat[chosen] = latents
+        return self._paint(from_fixed(y_s), y_r_hat)
 
     def _paint(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """uint8 (B, 3, 16 h, 16 w) from decoded latents (B, ., h, w)."""

@@ -8,7 +8,7 @@ bytes  field
 4      model id
 1-2    width - 1, variable length
 1-2    height - 1, variable length
-1-3    length n of the semantic payload, variable length
+1-4    length n of the semantic payload, variable length
 n      semantic payload
 rest   reconstruction payload; absent in a base-only file
 =====  ==================================================================================

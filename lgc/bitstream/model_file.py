@@ -26,6 +26,7 @@ from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
 from lgc.models.layered import Architecture, LayeredCompressor
 from lgc.models.transforms import Widths
+from lgc.models.unfilled import unfilled
 
 FORMAT: Final = 1
 LAYERS: Final = ("semantic", "reconstruction")
@@ -147,7 +148,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
     if content != declared or _model_id(info.architecture, tensors) != model_id:
         raise ModelError(f"{path}: damaged, its content is not the model {model_id.hex()} it declares")
     try:
-        with torch.device("meta"):  # the weights come from the file, initialising them would be waste
+        with unfilled():
             compressor = LayeredCompressor(info.architecture)
         missing = compressor.load_state_dict(_under("net.", tensors), strict=False, assign=True)
         if [key for key in missing.missing_keys if ".predict." not in key and ".refine." not in key]:
@@ -269,7 +270,7 @@ def _load_analyzer(info: ModelInfo, name: str, weights: dict[str, torch.Tensor])
     inputs = info.architecture.semantic.channels
     if name == "both":
         inputs += info.architecture.reconstruction.channels
-    with torch.device("meta"):
+    with unfilled():
         analyzer = MultiTaskAnalyzer(inputs, info.analyzer.channels, info.analyzer.depth, info.analyzer.heads)
     analyzer.load_state_dict(weights, assign=True)
     return analyzer

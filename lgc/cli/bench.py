@@ -25,12 +25,13 @@ def codec(
     batch: Annotated[
         list[int] | None, typer.Option(help="Pictures at once; may be repeated.", show_default="1 16")
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 7,
+    rounds: Annotated[int | None, typer.Option(help="Measurements of each.", min=2, show_default="7")] = None,
     threads: Annotated[int | None, typer.Option(help="Torch threads.", min=1, show_default="all cores")] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(help="CompressAI model or classical codec; may be repeated. 'none' for lgc alone."),
     ] = None,
+    short: Annotated[bool, typer.Option("--short", help="256x256 768x512 and 3 rounds: minutes.")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
 ) -> None:
     """Time compress, decompress and analyze beside CompressAI (random weights), WebP and AVIF."""
@@ -47,7 +48,8 @@ def codec(
     peers = [] if peer == ["none"] else list(peer or known)
     if unknown := set(peers) - set(known):
         raise LgcError(f"--peer {sorted(unknown)[0]}: unknown; there are {', '.join(known)}, none")
-    sizes = [_size(text) for text in size or ["256x256", "512x512", "1024x1024", "768x512"]]
+    usual = ["256x256", "768x512"] if short else ["256x256", "512x512", "1024x1024", "768x512"]
+    sizes, batches, rounds = [_size(text) for text in size or usual], batch or [1, 16], rounds or (3 if short else 7)
     if threads:
         torch.set_num_threads(threads)
     loaded = lgc.load(find_model(model), "cpu")
@@ -55,7 +57,7 @@ def codec(
     def progress(line: str) -> None:
         print(line, file=sys.stderr)
 
-    rows = bench(loaded, sizes, batch or [1, 16], rounds, peers, progress)
+    rows = bench(loaded, sizes, batches, rounds, peers, progress)
     table = Table(title=f"{torch.get_num_threads()} threads, {rounds} rounds: median and quartiles")
     for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
         table.add_column(column, justify="left" if column in ("task", "codec") else "right")
@@ -65,7 +67,7 @@ def codec(
             row.milliseconds.show(1), row.ratio.show(2),
         )  # fmt: skip
     Console(width=110).print(table)
-    parts = {f"{w} x {h}": split(loaded, h, w, rounds) for h, w in sizes}
+    parts = {f"{w} x {h}, batch {count}": split(loaded, h, w, count, rounds) for h, w in sizes for count in batches}
     for where, tasks in parts.items():
         for task, times in tasks.items():
             whole = sum(times.values())

@@ -13,7 +13,8 @@ describes it fully, and a test keeps a second implementation of that text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import constriction
 import numpy as np
@@ -38,25 +39,38 @@ class SymbolCoder:
             for table in range(len(tables))
         ]
 
-    def groups(self, index: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """(table, places) in coding order: tables ascending, places ascending within a table."""
-        order = np.argsort(index, kind="stable")
-        edges = np.flatnonzero(np.diff(index[order])) + 1
-        for places in np.split(order, edges) if len(order) else []:
-            yield int(index[places[0]]), places
-
     def push(self, stack: constriction.stream.stack.AnsCoder, symbols: np.ndarray, index: np.ndarray) -> None:
         """Put a group of symbols (N,) with their tables (N,) on the stack."""
-        for table, places in reversed(list(self.groups(index))):
-            shifted = symbols[places] + self.tables.radius[table]
-            stack.encode_reverse(shifted.astype(np.int32), self._models[table])
+        order, runs = coding_order(index)
+        shifted = (symbols + self.tables.radius[index]).astype(np.int32)[order]
+        for table, start, stop in reversed(runs):
+            stack.encode_reverse(shifted[start:stop], self._models[table])
 
     def pop(self, stack: constriction.stream.stack.AnsCoder, index: np.ndarray) -> np.ndarray:
         """Take the symbols (N,) int32 for ``index`` (N,) off the stack."""
-        symbols = np.empty(len(index), np.int32)
-        for table, places in self.groups(index):
-            symbols[places] = stack.decode(self._models[table], len(places)) - self.tables.radius[table]
-        return symbols
+        order, runs = coding_order(index)
+        shifted = np.empty(len(index), np.int32)
+        for table, start, stop in runs:
+            shifted[start:stop] = stack.decode(self._models[table], stop - start)
+        symbols = np.empty_like(shifted)
+        symbols[order] = shifted
+        return symbols - self.tables.radius[index]
+
+
+def coding_order(index: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+    """Tables ascending, places ascending within a table: one call of the coder a table instead of one a symbol.
+
+    Args:
+        index: (N,) the table of each place.
+
+    Returns:
+        Places (N,) in coding order, and the runs of one table in it: (table, start, stop).
+    """
+    order = np.argsort(index.astype(np.uint16), kind="stable")  # up to 16 bits NumPy sorts by radix
+    tables = index[order]
+    edges = [0, *(np.flatnonzero(np.diff(tables)) + 1).tolist(), len(tables)]
+    runs = [(int(tables[start]), start, stop) for start, stop in pairwise(edges) if stop > start]
+    return order, runs
 
 
 def clip_symbols(symbols: np.ndarray, index: np.ndarray, tables: TableSet) -> np.ndarray:

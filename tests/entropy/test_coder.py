@@ -12,6 +12,7 @@ import pytest
 from lgc.entropy.coder import (
     SymbolCoder,
     clip_symbols,
+    coding_order,
     expect_check,
     new_stack,
     stack_from_bytes,
@@ -166,9 +167,11 @@ class TestReference:
         expect_check(stack, 0, "layer")
 
     def test_coding_order_is_by_table_then_place(self) -> None:
-        coder = SymbolCoder(gaussian_tables())
-        groups = [(table, places.tolist()) for table, places in coder.groups(np.array([5, 2, 5, 0, 2]))]
-        assert groups == [(0, [3]), (2, [1, 4]), (5, [0, 2])]
+        order, runs = coding_order(np.array([5, 2, 5, 0, 2]))
+        assert [(table, order[start:stop].tolist()) for table, start, stop in runs] == [
+            (0, [3]), (2, [1, 4]), (5, [0, 2]),
+        ]  # fmt: skip
+        assert coding_order(np.array([], np.int64))[1] == []
 
 
 class TestDamage:

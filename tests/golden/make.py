@@ -5,7 +5,6 @@ Only for a new version of the file format. Files of older versions stay in the f
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from lgc.data.synthetic import draw_face
 from lgc.images import write
 from lgc.launch.prepare import run_prepare
 from lgc.launch.stage import run_training
+from tests.golden.fingerprint import latents_hash
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -51,11 +51,6 @@ def main() -> None:
                 "smiling": codec.analyze(content).attributes["Smiling"],
             }
     (HERE / f"v{VERSION}.json").write_text(json.dumps(expected, indent=1) + "\n", encoding="utf-8")
-
-
-def latents_hash(latents: np.ndarray) -> str:
-    """Of integers (C, h, w), shape included."""
-    return hashlib.sha256(str(latents.shape).encode() + latents.astype("<i8").tobytes()).hexdigest()[:16]
 
 
 if __name__ == "__main__":

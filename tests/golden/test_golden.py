@@ -16,7 +16,7 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import parse
 from lgc.entropy.exact import IntegerNetwork
 from tests.golden.annotate import DOCUMENT, with_example
-from tests.golden.make import latents_hash
+from tests.golden.fingerprint import latents_hash
 
 HERE = Path(__file__).resolve().parent
 VERSIONS = sorted(path.stem for path in HERE.glob("v*.json"))
