@@ -33,9 +33,10 @@ from lgc.launch.services import postgres, s3
 from lgc.launch.services.layout import BUCKET, Layout
 from lgc.launch.services.manage import NAMES, environment, status
 from lgc.launch.services.process import running
-from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress, client
+from lgc.tracking.mlflow import MlflowTracker, RunAddress, client
 
 EXPERIMENT = "load"
+TAG = "lgc.load"
 
 
 @dataclass
@@ -75,10 +76,7 @@ def _tree_seconds(pid: int) -> float:
 
 def sweep(layout: Layout, workers: int, seconds: float, interval: float, metrics: int) -> dict[str, Any]:
     """Each worker records ``metrics`` values every ``interval`` seconds, at a moment of its own."""
-    runs = PipelineRuns(layout.tracking_uri, EXPERIMENT, None)
-    parent = runs.parent(f"sweep-{time.time():.0f}", "sweep", {})
-    with ThreadPoolExecutor(4) as pool:
-        ids = list(pool.map(lambda n: runs.stage(parent, "trial", f"{n}", {}, {}), range(workers)))
+    label, ids = _new_runs(layout, workers)
     values = {f"train/metric{index}": float(index) for index in range(metrics)}
     recorded, stop = [0] * workers, time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
@@ -101,11 +99,11 @@ def sweep(layout: Layout, workers: int, seconds: float, interval: float, metrics
                 thread.start()
             for thread in threads:
                 thread.join()
-            in_time, began = _rows(layout, parent), time.monotonic()
+            in_time, began = _rows(layout, label), time.monotonic()
             with ThreadPoolExecutor(workers) as pool:
                 complaints = [line for line in pool.map(lambda one: one.close(300.0), trackers) if line]
             drained = time.monotonic() - began
-    rows, rows_a_record = _rows(layout, parent), metrics + 1  # the tracker adds how far it is
+    rows, rows_a_record = _rows(layout, label), metrics + 1  # the tracker adds how far it is
     records = sum(recorded)
     return {
         "workers": workers,
@@ -124,9 +122,7 @@ def records(layout: Layout, connections: int, metrics: int, seconds: float) -> d
     """``log_batch`` of so many metrics, back to back on each connection."""
     from mlflow.entities import Metric
 
-    runs = PipelineRuns(layout.tracking_uri, EXPERIMENT, None)
-    parent = runs.parent(f"records-{time.time():.0f}", "records", {})
-    ids = [runs.stage(parent, "trial", f"{n}", {}, {}) for n in range(connections)]
+    _, ids = _new_runs(layout, connections)
     sender = client(layout.tracking_uri)
 
     def send(worker: int, step: int) -> None:
@@ -139,7 +135,7 @@ def records(layout: Layout, connections: int, metrics: int, seconds: float) -> d
 
 def objects(layout: Layout, connections: int, size: int, seconds: float) -> dict[str, Any]:
     """Objects of ``size`` bytes, put back to back on each connection over the same few keys, and removed."""
-    store, data = s3.client(layout), os.urandom(size)
+    store, data = s3.client(layout, patience=300), os.urandom(size)
 
     def put(worker: int, step: int) -> None:
         store.put_object(Bucket=BUCKET, Key=f"load/{worker}-{step % 2}", Body=data)
@@ -188,15 +184,25 @@ def _shares(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _rows(layout: Layout, parent: str) -> int:
-    """Metric rows below a parent run, as the database has them."""
+def _new_runs(layout: Layout, count: int) -> tuple[str, list[str]]:
+    """A label, and the ids of new runs that carry it."""
+    made, label = client(layout.tracking_uri), f"{time.time():.3f}"
+    found = made.get_experiment_by_name(EXPERIMENT)
+    experiment = found.experiment_id if found else made.create_experiment(EXPERIMENT)
+    with ThreadPoolExecutor(4) as pool:
+        runs = pool.map(lambda _: made.create_run(experiment, tags={TAG: label}), range(count))
+        return label, [run.info.run_id for run in runs]
+
+
+def _rows(layout: Layout, label: str) -> int:
+    """Metric rows of the runs with a label, as the database has them."""
     connection = postgres.connect(layout, postgres.DATABASE, postgres.ROLE)
     try:
         with connection.cursor() as cursor:
             cursor.execute(
                 "select count(*) from metrics m join tags t on t.run_uuid = m.run_uuid "
-                "where t.key = 'mlflow.parentRunId' and t.value = %s",
-                (parent,),
+                "where t.key = %s and t.value = %s",
+                (TAG, label),
             )
             return int(cursor.fetchone()[0])
     finally:
@@ -240,9 +246,9 @@ def main() -> None:
     step = given.seconds / 5
     for connections, metrics in ((1, given.metrics), (4, given.metrics), (16, given.metrics), (4, 900)):
         show("records", records(layout, connections, metrics, step))
+    show("sweep", sweep(layout, given.workers, given.seconds, given.interval, given.metrics))
     for connections in (1, 4, 16):
         show("objects", objects(layout, connections, given.checkpoint_bytes, step))
-    show("sweep", sweep(layout, given.workers, given.seconds, given.interval, given.metrics))
     show("database", {"bytes_per_metric": bytes_per_row(layout)})
 
 
