@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow test-torch lint report sweep ui services services-down golden clean
+.PHONY: repro test test-slow test-torch lint report sweep ui services services-down lock audit golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -45,6 +45,14 @@ services: .venv/.services  ## PostgreSQL, an S3 store and an MLflow server on th
 services-down: .venv/.ready
 	@$(BIN)/lgc services down
 
+lock: .venv/.lock  ## write requirements/*.lock again, after a change of constraints.txt or pyproject.toml
+	@UV=$(BIN)/uv requirements/lock.sh
+
+audit: .venv/.lock  ## look the locked versions up among known vulnerabilities; fails where one cannot be looked up
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/train.lock \
+	  --requirement requirements/torch-cuda.lock --requirement requirements/build.lock
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/mlflow.lock
+
 clean:  ## remove results, keep the environment
 	rm -rf outputs report runs sweeps mlflow.db* mlartifacts
 
@@ -57,6 +65,10 @@ clean:  ## remove results, keep the environment
 
 .venv/.services: .venv/.ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[services]'
+	@touch $@
+
+.venv/.lock: .venv/.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[lock]'
 	@touch $@
 
 golden: .venv/.ready  ## retrain the golden model and its files; only for a new format version

@@ -13,6 +13,12 @@ ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def program(name: str) -> str | None:
+    """Path of a program beside this Python or on the PATH."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.is_file() else shutil.which(name)
+
+
 def copy_project(target: Path) -> Path:
     """Copy what Git tracks (or would), as it is in the working tree."""
     listed = subprocess.run(

@@ -16,6 +16,7 @@ write s3_config "$(printf '{"identities": [{"name": "lgc", "credentials": [{"acc
   "$(value s3_access)" "$(value s3_secret)")"
 write mlflow_auth "[mlflow]
 default_permission = NO_PERMISSIONS
+auth_cache_ttl_seconds = 60
 database_uri = postgresql+psycopg2://mlflow@postgres:5432/mlflow
 admin_username = lgc
 admin_password = $(value mlflow_password)

@@ -3,8 +3,9 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE}
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
-COPY requirements/constraints.txt /opt/mlflow/constraints.txt
-RUN pip install -c /opt/mlflow/constraints.txt mlflow==3.17.2 psycopg2-binary==2.9.13 flask-wtf==1.3.0 boto3==1.43.117 \
+COPY requirements/mlflow.lock /opt/mlflow/mlflow.lock
+RUN pip install --no-deps --only-binary=:all: --require-hashes -r /opt/mlflow/mlflow.lock \
+    && pip check \
     && useradd --uid 1000 --user-group --create-home --shell /usr/sbin/nologin mlflow
 COPY infra/docker/make_bucket.py infra/docker/mlflow-entrypoint.sh /opt/mlflow/
 USER 1000:1000

@@ -60,6 +60,7 @@ secret lgc-tracking MLFLOW_TRACKING_USERNAME lgc MLFLOW_TRACKING_PASSWORD "$mlfl
 secret lgc-mlflow-server MLFLOW_BACKEND_STORE_URI "$LGC_POSTGRES_URI" MLFLOW_FLASK_SERVER_SECRET_KEY "$(random)"
 secret lgc-mlflow-auth auth.ini "[mlflow]
 default_permission = NO_PERMISSIONS
+auth_cache_ttl_seconds = 60
 database_uri = $LGC_POSTGRES_URI
 admin_username = lgc
 admin_password = $mlflow_password

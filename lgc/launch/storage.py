@@ -54,7 +54,14 @@ def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
         return {"storage_path": uri}
     from pyarrow.fs import S3FileSystem
 
-    options: dict[str, Any] = {"force_virtual_addressing": not storage.path_style}
+    options: dict[str, Any] = {
+        "force_virtual_addressing": not storage.path_style,
+        # with writes in the background pyarrow 25 copies a folder "successfully" though the store refused a part of a
+        # file, which is then missing: a checkpoint that is none
+        "background_writes": False,
+        "connect_timeout": 10.0,
+        "request_timeout": 60.0,  # pyarrow's 3 s without a byte are over too soon on a busy store
+    }
     if storage.region:
         options["region"] = storage.region
     if storage.endpoint:

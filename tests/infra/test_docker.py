@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.project import program
+
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "infra" / "docker"
 FILES = [DOCKER / "Dockerfile", DOCKER / "mlflow.Dockerfile"]
 IDS = [path.name for path in FILES]
+LOCKS = ("build", "torch-cuda", "train", "mlflow")
 Instruction = tuple[str, str]
 
 
@@ -92,13 +94,23 @@ def test_copies_exist_and_are_let_in(path: Path) -> None:
     assert not [entry for entry in allowed if entry.startswith((".git", "outputs", "runs", "infra/compose"))]
 
 
-def test_versions_are_those_of_the_lock() -> None:
+def test_everything_is_installed_by_hash_but_torch_for_cpus() -> None:
     arguments = dict(rest.split("=", 1) for key, rest in instructions(FILES[0]) if key == "ARG")
     assert f"torch=={arguments['TORCH']}" == pinned("torch")
     assert f"torchvision=={arguments['TORCHVISION']}" == pinned("torchvision")
-    (install,) = [rest for key, rest in instructions(FILES[1]) if "pip install" in rest]
-    for requirement in re.findall(r"[\w-]+==[\w.]+", install):
-        assert requirement == pinned(requirement.split("==")[0])
+    installs = [
+        install
+        for path in FILES
+        for key, rest in instructions(path)
+        if key == "RUN"
+        for install in re.findall(r"pip install[^;&]*", rest)
+    ]
+    assert len(installs) == 6
+    assert all("--no-deps" in install for install in installs)
+    by_hash = [install for install in installs if "--require-hashes" in install]
+    assert {name for install in by_hash for name in re.findall(r"([\w-]+)\.lock", install)} == set(LOCKS)
+    others = [install for install in installs if install not in by_hash]
+    assert [("$TORCH" in install, "-e ." in install) for install in others] == [(True, False), (False, True)]
 
 
 def test_ray_is_the_same_everywhere() -> None:
@@ -110,7 +122,7 @@ def test_ray_is_the_same_everywhere() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_hadolint(path: Path) -> None:
-    tool = shutil.which("hadolint")
+    tool = program("hadolint")
     if tool is None:
         pytest.skip("hadolint is not installed")
     # DL3008: Debian removes old versions of packages, so that a pin breaks the build within weeks

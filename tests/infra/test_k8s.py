@@ -134,6 +134,16 @@ def test_each_stage_has_its_job(name: str) -> None:
         assert job["spec"]["submissionMode"] == "SidecarMode"
 
 
+@pytest.mark.parametrize("name", ["dev", "gpu", "spot"])
+def test_every_ray_wants_its_token(name: str) -> None:
+    found = [
+        m["spec"] for part in ("cluster", "stages") for m in built(f"{name}/{part}") if "ray.io" in m["apiVersion"]
+    ]
+    assert len(found) == 1 + len(STAGES)
+    for spec in found:
+        assert spec.get("rayClusterSpec", spec)["authOptions"]["mode"] == "token"
+
+
 def groups(overlay: str) -> dict[str, Manifest]:
     (cluster,) = built(overlay)
     return {group["groupName"]: group for group in cluster["spec"]["workerGroupSpecs"]}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-INFRA = Path(__file__).parents[2] / "infra"
-SCRIPTS = sorted([*INFRA.rglob("*.sh"), *INFRA.rglob("*.sbatch")])
+from tests.project import program
+
+ROOT = Path(__file__).parents[2]
+INFRA = ROOT / "infra"
+SCRIPTS = sorted([*INFRA.rglob("*.sh"), *INFRA.rglob("*.sbatch"), ROOT / "requirements/lock.sh", ROOT / ".ci/run"])
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(INFRA)))
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_script(script: Path) -> None:
     text = script.read_text()
     shell = "bash" if text.startswith("#!/usr/bin/env bash\n") else "sh"
@@ -24,7 +26,7 @@ def test_script(script: Path) -> None:
 
 
 def test_shellcheck() -> None:
-    tool = shutil.which("shellcheck")
+    tool = program("shellcheck")
     if tool is None:
         pytest.skip("shellcheck is not installed")
     done = subprocess.run([tool, "--shell=bash", *map(str, SCRIPTS)], capture_output=True, text=True, check=False)

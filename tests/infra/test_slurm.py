@@ -68,7 +68,7 @@ def fake(tmp_path: Path) -> dict[str, str]:
 def submit(environment: Mapping[str, str], *stages: str) -> subprocess.CompletedProcess[str]:
     script = ROOT / "infra/slurm/lgc.sbatch"
     return subprocess.run(
-        [str(script), *stages], env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=500
+        [str(script), *stages], env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=1200
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -64,6 +66,55 @@ def test_one_group_configures_every_client() -> None:
     ray = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")
     assert ray["storage_path"] == "lgc/runs"
     assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
+
+
+class RefusesParts(http.server.BaseHTTPRequestHandler):
+    """An S3 store that begins and completes every upload and takes no part of one, as when a disk is full."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, code: int, body: str = "") -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def do_HEAD(self) -> None:
+        self.answer(404)
+
+    def do_POST(self) -> None:
+        name = "InitiateMultipartUploadResult" if "uploads" in self.path else "CompleteMultipartUploadResult"
+        self.answer(200, f"<{name}><UploadId>u</UploadId></{name}>")
+
+    def do_PUT(self) -> None:
+        self.answer(403 if "partNumber" in self.path else 200, "<Error><Code>AccessDenied</Code></Error>")
+
+    def do_DELETE(self) -> None:
+        self.answer(204)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_checkpoint_that_the_store_does_not_take_whole_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyarrow.fs import LocalFileSystem, copy_files
+
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "weights.safetensors").write_bytes(bytes(11_000_000))  # more than one part
+    store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), RefusesParts)
+    threading.Thread(target=store.serve_forever, daemon=True).start()
+    try:
+        config = StorageConfig(f"http://127.0.0.1:{store.server_port}", "us-east-1", "lgc", True)
+        filesystem = ray_storage(config, "s3://lgc/runs")["storage_filesystem"]
+        with pytest.raises(OSError, match="When uploading part"):
+            copy_files(str(tmp_path), "lgc/c", source_filesystem=LocalFileSystem(), destination_filesystem=filesystem)
+    finally:
+        store.shutdown()
+        store.server_close()
 
 
 def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:

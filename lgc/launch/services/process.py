@@ -19,7 +19,8 @@ import psutil
 from lgc.errors import ServiceError
 from lgc.launch.ports import port_taken
 
-START_SECONDS: Final = 180
+START_SECONDS: Final = 600
+"""A busy machine takes minutes to import MLflow; a service that ends is noticed at once."""
 _STOP_SECONDS: Final = 30
 _CLOCK_SLACK: Final = 2.0
 """Start times come from the boot time, which a clock correction may move a little."""

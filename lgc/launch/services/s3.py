@@ -50,8 +50,8 @@ def keys(layout: Layout) -> Mapping[str, str]:
     return {"AWS_ACCESS_KEY_ID": layout.secret("s3-access"), "AWS_SECRET_ACCESS_KEY": layout.secret("s3-secret")}
 
 
-def client(layout: Layout) -> Any:
-    """A boto3 client that gives up within seconds."""
+def client(layout: Layout, patience: float = 10.0) -> Any:
+    """A boto3 client that gives up after ``patience`` seconds."""
     import boto3
     from botocore.config import Config
 
@@ -64,7 +64,7 @@ def client(layout: Layout) -> Any:
         aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
         config=Config(
             connect_timeout=2,
-            read_timeout=10,
+            read_timeout=patience,
             retries={"max_attempts": 0},
             s3={"addressing_style": "path"},
             request_checksum_calculation="when_required",
