@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from lgc.build import best_reference, export_stage
+from lgc.build import best_reference, export_stage, stage_settings
 from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
-from lgc.errors import LgcError
+from lgc.errors import LgcError, TrainingError
 from lgc.launch import storage
-from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
+from lgc.launch.identity import git_facts, identify, pipeline_key, stage_params
 from lgc.launch.local import run_local
 from lgc.launch.worker import Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
@@ -56,14 +56,14 @@ def run_training(name: TrainStage) -> None:
     """Train a stage of the project in the working directory and write its outputs."""
     config, raw, paths = load(), read_raw(), Paths.here()
     storage.apply(config.storage)
-    identity = fingerprint(name, config, paths)
-    with recorded(name, identity, config, paths, stage_params(name, config)) as run:
-        workers = config.runtime.workers if config.runtime.engine == "ray" else 1
+    identity = identify(name, config, paths)
+    with recorded(name, identity.fingerprint, config, paths, stage_params(name, config)) as run:
+        workers = check_workers(name, config)[1]
         job = Job(
             stage=name,
             raw_config=raw,
             root=str(paths.root),
-            fingerprint=identity,
+            identity=identity,
             run=run.address,
             journal=str(run.journal),
             threads=threads_for(config.runtime.threads, workers),
@@ -75,7 +75,7 @@ def run_training(name: TrainStage) -> None:
 
 def _train(job: Job, config: Config, paths: Paths) -> Path:
     runtime = config.runtime
-    name = f"{job.stage}-{job.fingerprint}"
+    name = f"{job.stage}-{job.identity.fingerprint}"
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     from lgc.launch.ray_train import run_ray
@@ -85,13 +85,27 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         job,
         storage.ray_storage(config.storage, where),
         name,
-        runtime.workers,
+        check_workers(job.stage, config),
         runtime.device,
         runtime.max_failures,
         runtime.address,
         # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
         {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
     )
+
+
+def check_workers(name: TrainStage, config: Config) -> tuple[int, int]:
+    """Fewest and most workers of a training stage; :class:`TrainingError` if they cannot share its batch."""
+    runtime = config.runtime
+    if runtime.engine == "local":
+        return 1, 1
+    fewest, batch = runtime.min_workers or runtime.workers, stage_settings(name, config).batch_size
+    for count in range(fewest, runtime.workers + 1):
+        if batch % count:
+            raise TrainingError(
+                f"a batch of {batch} cannot be shared by {count} workers; choose a multiple, or other runtime.workers"
+            )
+    return fewest, runtime.workers
 
 
 def storage_folder(config: Config, paths: Paths) -> Path:

@@ -15,6 +15,7 @@ from lgc.config.paths import Paths, TrainStage
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
 from lgc.training.context import Context
+from lgc.training.identity import Identity
 from lgc.training.trainer import fit
 
 
@@ -26,7 +27,7 @@ class Job:
     raw_config: dict[str, Any]
     root: str
     """The project's root, absolute."""
-    fingerprint: str
+    identity: Identity
     run: RunAddress | None
     journal: str
     """Folder for records that the tracking server has not taken yet."""
@@ -52,7 +53,8 @@ def train(job: Job, context: Context) -> None:
             tracker,
             stage.validator,
             name=job.stage,
-            fingerprint=job.fingerprint,
+            identity=job.identity,
+            guards=stage.guards,
         )
     finally:
         if isinstance(tracker, MlflowTracker) and (complaint := tracker.close()):
