@@ -147,7 +147,10 @@ def faults(
     if not cases:
         raise LgcError(f"--only {only}: no such case; there are: {'; '.join(case.name for case in CASES)}")
     with open_bench(Path.cwd(), keep) as bench:
-        rows = list(run_cases(bench, cases, lambda line: print(line, file=sys.stderr, flush=True)))
+        rows = []
+        for row in run_cases(bench, cases):
+            print(f"{row.case}: {'; '.join(row.problems) or 'as promised'}", file=sys.stderr, flush=True)
+            rows.append(row)
     table = Table(title="What was broken, and what it cost")
     for column in ("case", "samples lost", "standstill s", "steps recorded", "result", "not as promised"):
         table.add_column(column, justify="right" if column.endswith((" lost", " s")) else "left")

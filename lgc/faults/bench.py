@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,10 +214,9 @@ def small_disk(folder: Path) -> Iterator[Path]:
             time.sleep(0.2)
 
 
-def run_cases(bench: Bench, cases: Sequence[Case], say: Callable[[str], None]) -> Iterator[Row]:
+def run_cases(bench: Bench, cases: Sequence[Case]) -> Iterator[Row]:
     """Each case's row; one that cannot be run is a row with the reason."""
     for case in cases:
-        say(case.name)
         try:
             yield bench.run(case)
         except LgcError as error:

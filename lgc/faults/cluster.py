@@ -16,6 +16,8 @@ from lgc.errors import LgcError
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
 
 _TRAINS: Final = "ray::RayTrainWorker"
+_TRIES: Final = 4
+"""Ray gives a node half a minute to start, which is short on a machine that does something else too."""
 
 
 class Cluster:
@@ -37,7 +39,12 @@ class Cluster:
 
     def call(self, *words: str) -> None:
         """Run the script; :class:`LgcError` with its last line when it fails."""
-        environment = {**os.environ, "LGC_CLUSTER": str(self._state), "PYTHON": sys.executable}
+        environment = {
+            **os.environ,
+            "LGC_CLUSTER": str(self._state),
+            "LGC_DASHBOARD": "false",
+            "PYTHON": sys.executable,
+        }
         done = subprocess.run(
             [str(self._script), *words], env=environment, capture_output=True, text=True, check=False
         )
@@ -71,7 +78,13 @@ def real_cluster(checkout: Path, state: Path, nodes: int = 2) -> Iterator[Cluste
     """Start a cluster, and end it (and nothing else) afterwards."""
     cluster = Cluster(checkout / "infra/local/cluster.sh", state, nodes)
     try:
-        cluster.call("up", str(nodes))
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                cluster.call("up", str(nodes))  # what is up already stays
+                break
+            except LgcError:
+                if not tries_left:
+                    raise
         yield cluster
     finally:
         if (state / "address").exists():

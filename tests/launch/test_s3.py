@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from lgc.config.schema import StorageConfig
+from lgc.launch.patient_s3 import PatientS3
 from lgc.launch.ports import free_ports
 from lgc.launch.storage import environment, ray_storage
 from tests.project import copy_project, runner
@@ -64,6 +66,15 @@ def test_one_group_configures_every_client() -> None:
     ray = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")
     assert ray["storage_path"] == "lgc/runs"
     assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
+
+
+def test_the_patient_client_is_the_same_after_ray_sent_it() -> None:
+    client = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")[
+        "storage_filesystem"
+    ]
+    sent = pickle.loads(pickle.dumps(client))
+    assert type(sent) is PatientS3
+    assert sent == client
 
 
 def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:
