@@ -23,7 +23,8 @@ from lgc.launch.identity import git_facts, identify, pipeline_key, stage_params
 from lgc.launch.local import run_local
 from lgc.launch.worker import Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
-from lgc.training.state import read_state
+from lgc.training.identity import Identity
+from lgc.training.state import STATE, read_state
 from lgc.training.trainer import Interrupted
 
 
@@ -76,6 +77,7 @@ def run_training(name: TrainStage) -> None:
 def _train(job: Job, config: Config, paths: Paths) -> Path:
     runtime = config.runtime
     name = f"{job.stage}-{job.identity.fingerprint}"
+    _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     from lgc.launch.ray_train import run_ray
@@ -92,6 +94,24 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
         {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
     )
+
+
+def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | None:
+    """A line, when a stage without a checkpoint has one of an earlier run that it will not go on from.
+
+    Only for checkpoints on this machine; ``folder`` holds a folder per run.
+    """
+    if (folder / name).exists():
+        return None
+    earlier = max(folder.glob(f"{stage}-*/*/{STATE}"), key=lambda path: path.stat().st_mtime, default=None)
+    if earlier is None:
+        return None
+    try:
+        state = read_state(earlier.parent)
+    except TrainingError:
+        return None  # nothing that could have been gone on from
+    run, differences = earlier.parents[1].name, identity.differences(state["identity"])
+    return f"{stage}: starts anew, not from {run} ({state['samples']} samples): {differences}"
 
 
 def check_workers(name: TrainStage, config: Config) -> tuple[int, int]:

@@ -236,6 +236,22 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_difference(
         run(make_state(), shards, context, identity=Identity(facts))
 
 
+def test_a_run_that_goes_on_with_another_number_of_workers_says_so(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    context.stop = True
+    with pytest.raises(Interrupted):
+        run(make_state(), shards, context)
+    context.stop = False
+    path = tmp_path / "checkpoint-000000000008/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "world_size": 4}))
+    run(make_state(), shards, context, settings=replace(SETTINGS, samples=16))
+    assert capsys.readouterr().out == (
+        "test: goes on at sample 8 with 1 workers, 4 before; the batch stays 8, 8 a worker\n"
+    )
+
+
 def test_a_checkpoint_of_another_format_is_refused(shards: Path, tmp_path: Path) -> None:
     context = LocalContext(tmp_path, show_bar=False)
     run(make_state(), shards, context, settings=replace(SETTINGS, samples=32))
