@@ -135,6 +135,7 @@ def faults(
     ] = None,
 ) -> None:
     """Break things while a stage trains on a real cluster of this machine; exit code 1 when a promise is not kept."""
+    import signal
     import sys
 
     from rich.console import Console
@@ -146,6 +147,7 @@ def faults(
     cases = [case for case in CASES if (only or "") in case.name]
     if not cases:
         raise LgcError(f"--only {only}: no such case; there are: {'; '.join(case.name for case in CASES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster is to end too
     with open_bench(Path.cwd(), keep) as bench:
         rows = []
         for row in run_cases(bench, cases):
