@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,7 @@ from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
 from lgc.training.export import export_model
 from lgc.training.groups import codec_groups
+from lgc.training.guards import Guard, codec_guards
 from lgc.training.objectives import (
     AnalysisObjective,
     CodecObjective,
@@ -68,6 +69,7 @@ class Stage:
     validator: Validator
     notices: tuple[str, ...] = ()
     """Lines to show once at the start, e.g. that a loss term is off and why."""
+    guards: Sequence[Guard] = ()
 
 
 def prepare_data(
@@ -121,6 +123,13 @@ def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context)
         "train_baseline": _train_baseline,
     }
     return makers[name](name, config, paths, context)
+
+
+def stage_settings(name: TrainStage, config: Config) -> Settings:
+    """How long and how a stage trains."""
+    if name in ("finetune_joint", "finetune_separate"):
+        return config.finetune_joint.codec.settings
+    return getattr(config, "train_analysis" if name == "train_probe" else name).settings
 
 
 def make_codec(config: ModelConfig) -> TrainableCodec:
@@ -219,6 +228,7 @@ def _train_codec(name: TrainStage, config: Config, paths: Paths, context: Contex
         settings=training.settings,
         validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, perceptual),
         notices=notices,
+        guards=_guards(training),
     )
 
 
@@ -251,6 +261,7 @@ def _finetune(name: TrainStage, config: Config, paths: Paths, context: Context) 
             AnalysisValidator(val, config.train_analysis.validation_images, context.device),
         ),
         notices=notices,
+        guards=_guards(training),
     )
 
 
@@ -306,6 +317,10 @@ def _codec_players(
         None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
     )
     return players, controllers, metric, tuple(notices)
+
+
+def _guards(training: CodecTraining) -> tuple[Guard, ...]:
+    return codec_guards(training.guards, vars(training.target_bpp), training.adversarial)
 
 
 def _has_critic(training: CodecTraining) -> bool:

@@ -5,7 +5,7 @@
 #   infra/local/cluster.sh add N          start worker N (again)
 #   infra/local/cluster.sh status|down
 # `up` writes a file for your shell; then `lgc compose runtime.workers=NODES` and `lgc repro` use the cluster.
-# The dashboard is on loopback. Ray's own server listens on all interfaces whatever it is told, so the token is what keeps
+# The dashboard is on loopback; LGC_DASHBOARD=false leaves it out. Ray's own server listens on all interfaces whatever it is told, so the token is what keeps
 # strangers out. State is in runs/cluster, or $LGC_CLUSTER.
 set -euo pipefail
 
@@ -78,7 +78,7 @@ up() {
     # Ray puts sockets below its folder, whose path must stay short
     [ -s "$state/folder" ] || mktemp -d /tmp/lgc-ray-XXXXXX >"$state/folder"
     echo "127.0.0.1:$port" >"$state/address"
-    start head --head --port="$port" --num-cpus=0 --include-dashboard=true --dashboard-host=127.0.0.1 \
+    start head --head --port="$port" --num-cpus=0 --include-dashboard="${LGC_DASHBOARD:-true}" --dashboard-host=127.0.0.1 \
       --dashboard-port="$dashboard" --ray-client-server-port="$client" --temp-dir="$(cat "$state/folder")"
   fi
   local number

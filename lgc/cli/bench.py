@@ -156,6 +156,44 @@ def sweep(
         out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
+@app.command()
+def faults(
+    only: Annotated[str | None, typer.Option(help="Cases whose name contains this.", show_default=False)] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="New folder for what the cases leave.", show_default=False)
+    ] = None,
+) -> None:
+    """Break things while a stage trains on a real cluster of this machine; exit code 1 when a promise is not kept."""
+    import signal
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from lgc.faults.bench import open_bench, run_cases
+    from lgc.faults.cases import CASES
+
+    cases = [case for case in CASES if (only or "") in case.name]
+    if not cases:
+        raise LgcError(f"--only {only}: no such case; there are: {'; '.join(case.name for case in CASES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the cluster is to end too
+    with open_bench(Path.cwd(), keep) as bench:
+        rows = []
+        for row in run_cases(bench, cases):
+            print(f"{row.case}: {'; '.join(row.problems) or 'as promised'}", file=sys.stderr, flush=True)
+            rows.append(row)
+    table = Table(title="What was broken, and what it cost")
+    for column in ("case", "samples lost", "standstill s", "steps recorded", "result", "not as promised"):
+        table.add_column(column, justify="right" if column.endswith((" lost", " s")) else "left")
+    for row in rows:
+        table.add_row(
+            row.case, str(row.lost), f"{row.standstill:.0f}", row.recorded, row.result, "; ".join(row.problems) or "-"
+        )
+    Console(width=150).print(table)
+    if any(row.problems for row in rows):
+        raise typer.Exit(1)
+
+
 def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.lower().split("x"))

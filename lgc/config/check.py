@@ -38,6 +38,9 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for key, settings in _settings(config):
         yield f"{key}.samples", settings.samples > 0, settings.samples, "above 0"
         yield f"{key}.batch_size", settings.batch_size > 0, settings.batch_size, "above 0"
+    for key, training in (("train_codec", config.train_codec), ("finetune_joint.codec", config.finetune_joint.codec)):
+        for name, value in vars(training.guards).items():
+            yield f"{key}.guards.{name}", value >= 0, value, "at least 0"
     rates = config.train_reference.learning_rates
     yield "train_reference.learning_rates", bool(rates) and min(rates) > 0, rates, "one or more numbers above 0"
     for name, qualities in config.evaluate.baselines.items():
@@ -67,7 +70,9 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
         yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"
     beside = config.runtime.evaluate_workers
     yield "runtime.evaluate_workers", beside > 0, beside, "above 0"
-    yield "runtime.workers", config.runtime.workers > 0, config.runtime.workers, "above 0"
+    workers, fewest = config.runtime.workers, config.runtime.min_workers
+    yield "runtime.workers", workers > 0, workers, "above 0"
+    yield "runtime.min_workers", fewest is None or 0 < fewest <= workers, fewest, f"null or 1 to {workers}"
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Settings]]:

@@ -17,6 +17,7 @@ from lgc.metrics.identity import Embedding
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
+from lgc.training.guards import GuardSettings
 from lgc.training.objectives import CodecSchedule, CodecWeights, TaskWeights
 from lgc.training.trainer import Settings
 
@@ -121,6 +122,7 @@ class CodecTraining:
     target_bpp: TargetRates
     perceptual: PerceptualConfig
     adversarial: AdversarialKind
+    guards: GuardSettings
     validation_images: int
 
 
@@ -219,6 +221,8 @@ class RuntimeConfig:
     address: str | None
     """Of a Ray cluster; null starts one on this machine."""
     workers: int
+    min_workers: int | None
+    """Fewest workers that training goes on with when nodes are lost; null waits until all are back."""
     device: Literal["auto", "cpu", "cuda"]
     threads: int | None
     """Torch threads a worker; null shares this machine's cores."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import lgc
 from lgc.build import data_hash
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
+from lgc.training.identity import Identity, hash_of
 from lgc.training.state import file_sha256
 
 UNTRACKED: Final = ("runtime", "tracking", "storage")
@@ -36,7 +36,17 @@ _GROUPS: Final[Mapping[TrainStage, str]] = {
     "train_probe": "train_analysis",
     "train_baseline": "train_baseline",
 }
-CHECKPOINT_FORMAT: Final = 1
+_CODE: Final = (
+    "training",
+    "models",
+    "losses",
+    "entropy",
+    "data/augment.py",
+    "data/loader.py",
+    "data/shards.py",
+    "images.py",
+)
+"""What trains, below the package; the rest of it may change without another result."""
 
 
 def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
@@ -46,17 +56,24 @@ def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
     return settings if name == "train_baseline" else {"model": asdict(config.model), **settings}
 
 
-def fingerprint(name: TrainStage, config: Config, paths: Paths) -> str:
-    """Hash of everything that decides a training stage's result: settings, data, weights it starts from."""
-    return _hash(
+def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
+    """Everything that decides a training stage's result: settings, data, code, weights it starts from."""
+    return Identity(
         {
-            "format": CHECKPOINT_FORMAT,
             "stage": name,
             "params": stage_params(name, config),
             "data": data_hash(paths),
             "upstream": {stage: output_sha256(paths.weights(stage)) for stage in _UPSTREAM[name]},
+            "code": code_hashes(),
         }
     )
+
+
+def code_hashes(package: Path = Path(lgc.__file__).parent) -> dict[str, str]:
+    """Short hash of each source file that takes part in training."""
+    places = [package / place for place in _CODE]
+    files = [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
+    return {file.relative_to(package).as_posix(): file_sha256(file)[:12] for file in files}
 
 
 def output_sha256(path: Path) -> str:
@@ -69,12 +86,12 @@ def output_sha256(path: Path) -> str:
 def pipeline_key(config: Config, paths: Paths) -> str:
     """Hash of all tracked settings and the data: the pipeline that a stage's run belongs to."""
     settings = {key: value for key, value in asdict(config).items() if key not in UNTRACKED}
-    return _hash({"params": settings, "data": data_hash(paths)})
+    return hash_of({"params": settings, "data": data_hash(paths)})
 
 
 def params_hash(parts: Sequence[Any]) -> str:
     """Hash of a list of settings (dataclasses or plain values)."""
-    return _hash([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
+    return hash_of([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
 
 
 def git_facts(root: Path) -> dict[str, str]:
@@ -89,7 +106,3 @@ def git_facts(root: Path) -> dict[str, str]:
         return {"git.commit": git("rev-parse", "HEAD"), "git.dirty": str(bool(changed)).lower()}
     except (OSError, subprocess.CalledProcessError):
         return {}
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -21,8 +21,11 @@ from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.worker import NOBODY, Audience, Job, train
 from lgc.training.context import Bar, Context
+from lgc.training.trainer import Interrupted
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
+_RESIZE_SECONDS: Final = 60.0
+"""How often Ray looks whether more workers could train."""
 
 _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
@@ -35,7 +38,7 @@ def run_ray(
     job: Job,
     storage: Mapping[str, Any],
     name: str,
-    workers: int,
+    workers: tuple[int, int],
     device: str,
     max_failures: int,
     address: str | None,
@@ -48,7 +51,8 @@ def run_ray(
         job: what to train.
         storage: ``storage_path`` for checkpoints, and ``storage_filesystem`` where it is no local folder.
         name: of the run within ``storage``; the same name continues.
-        workers: data-parallel workers.
+        workers: data-parallel workers, fewest and most. Where they differ, training goes on with those that are left
+            when a node is lost, and with more when nodes come.
         device: ``auto``, ``cpu`` or ``cuda``.
         max_failures: restarts from the last checkpoint before giving up.
         address: of a running cluster; None uses ``RAY_ADDRESS`` or starts Ray on this machine.
@@ -57,23 +61,28 @@ def run_ray(
 
     Raises:
         TrainingError: the job failed for good; the message is its last error.
+        Interrupted: Ctrl-C.
     """
     connect(address)  # before Ray is imported here: it reads its environment then
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= workers)
+    fewest, most = workers
+    use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= fewest)
     board = audience.board or ray.remote(num_cpus=0)(Board).remote()
-    trainer = TorchTrainer(
-        _worker,
+    # Ray's own type hints name the older classes
+    scaling: dict[str, Any] = {
+        "num_workers": most if fewest == most else (fewest, most),
+        "elastic_resize_monitor_interval_s": _RESIZE_SECONDS,
+        "use_gpu": use_gpu,
+        "resources_per_worker": {"CPU": 1, **({"GPU": 1} if use_gpu else {})},
+    }
+    trainer: Any = TorchTrainer(
+        _worker,  # type: ignore[arg-type]
         train_loop_config={"job": job, "board": board},
-        scaling_config=ray_train.ScalingConfig(
-            num_workers=workers,
-            use_gpu=use_gpu,
-            resources_per_worker={"CPU": 1, **({"GPU": 1} if use_gpu else {})},
-        ),
-        run_config=ray_train.RunConfig(  # type: ignore[call-arg]  # Ray's own type hints name the older class
+        scaling_config=ray_train.ScalingConfig(**scaling),
+        run_config=ray_train.RunConfig(  # type: ignore[call-arg]
             name=name,
             **storage,
             worker_runtime_env={"env_vars": dict(environment)},
@@ -88,6 +97,10 @@ def run_ray(
             result = trainer.fit()
     except ray_train.TrainingFailedError as error:
         raise TrainingError(_innermost(error)) from error
+    except SystemExit as left:  # Ray's own answer to Ctrl-C, with an exit code that says all is well
+        raise Interrupted(f"{job.stage}: interrupted; what Ray registered before is kept") from left
+    if result.return_value is not None:
+        raise TrainingError(result.return_value)
     if result.checkpoint is None:
         raise TrainingError(f"{name}: Ray returned no checkpoint")
     local = Path(tempfile.mkdtemp(prefix=f"lgc-{name}-"))
@@ -145,8 +158,17 @@ class RayContext:
             module, devices, broadcast_buffers=False, find_unused_parameters=skips_parameters
         )
 
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """An all-reduce, where there are several workers."""
+        if self.world_size == 1:
+            return values
+        torch.distributed.all_reduce(values)
+        return values / self.world_size
+
     def latest_checkpoint(self) -> Path | None:
         """A local copy of the last checkpoint that Ray registered."""
+        if self._restored is not None:
+            shutil.rmtree(self._restored, ignore_errors=True)
         checkpoint = self._train.get_checkpoint()
         if checkpoint is None:
             return None
@@ -180,9 +202,14 @@ class RayContext:
         return False
 
 
-def _worker(config: Mapping[str, Any]) -> None:
+def _worker(config: Mapping[str, Any]) -> str | None:
+    """Train; returns what a restart would only repeat, since all workers came to the same verdict."""
     context: Context = RayContext(config["board"])
-    train(config["job"], context)
+    try:
+        train(config["job"], context)
+    except TrainingError as error:
+        return str(error)
+    return None
 
 
 def _innermost(error: BaseException) -> str:

@@ -15,18 +15,19 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lgc.build import best_reference, export_stage
+from lgc.build import best_reference, export_stage, stage_settings
 from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.config.variants import vary
-from lgc.errors import LgcError
+from lgc.errors import LgcError, TrainingError
 from lgc.launch import storage
-from lgc.launch.identity import fingerprint, git_facts, pipeline_key, stage_params
+from lgc.launch.identity import git_facts, identify, pipeline_key, stage_params
 from lgc.launch.local import run_local
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
-from lgc.training.state import read_state
+from lgc.training.identity import Identity
+from lgc.training.state import STATE, read_state
 from lgc.training.trainer import Interrupted
 
 
@@ -73,16 +74,16 @@ def run_training(name: TrainStage, variant: str = "") -> None:
     whole, raw = load(), read_raw()
     config, paths = vary(whole, variant, name), Paths.here().of(variant)
     storage.apply(config.storage)
-    identity = fingerprint(name, config, paths)
+    identity = identify(name, config, paths)
     shown = f"{name} {variant}".strip()
-    with recorded(shown, identity, whole, paths, stage_params(name, config)) as run:
+    with recorded(shown, identity.fingerprint, whole, paths, stage_params(name, config)) as run:
         metrics = train_stage(name, identity, config, raw, paths, run)
     print(f"{shown}: {paths.stage(name).relative_to(paths.root)} written ({_summary(metrics)})")
 
 
 def train_stage(
     name: TrainStage,
-    identity: str,
+    identity: Identity,
     config: Config,
     raw: dict[str, Any],
     paths: Paths,
@@ -92,15 +93,15 @@ def train_stage(
     """Train a stage below ``paths`` and write its outputs; returns the content of its ``metrics.json``.
 
     ``config`` is the stage's, in the variant of ``paths``; ``raw`` is the project's as plain mappings, from which a
-    worker makes the same. ``identity`` is the stage's fingerprint: a run of the same identity continues.
+    worker makes the same. A run of the same ``identity`` continues.
     """
-    workers = config.runtime.workers if config.runtime.engine == "ray" else 1
+    workers = check_workers(name, config)[1]
     job = Job(
         stage=name,
         variant=paths.variant,
         raw_config=raw,
         root=str(paths.root),
-        fingerprint=identity,
+        identity=identity,
         run=run.address,
         journal=str(run.journal),
         threads=threads_for(config.runtime.threads, workers),
@@ -111,7 +112,9 @@ def train_stage(
 
 def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     runtime = config.runtime
-    name = f"{job.stage}-{job.fingerprint}"
+    name = f"{job.stage}-{job.identity.fingerprint}"
+    if not job.variant:  # beside the runs of other variants, which are no earlier ones of this
+        _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     from lgc.launch.ray_train import run_ray
@@ -121,7 +124,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
         job,
         storage.ray_storage(config.storage, where),
         name,
-        runtime.workers,
+        check_workers(job.stage, config),
         runtime.device,
         runtime.max_failures,
         runtime.address,
@@ -129,6 +132,38 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
         {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
         audience,
     )
+
+
+def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | None:
+    """A line, when a stage without a checkpoint has one of an earlier run that it will not go on from.
+
+    Only for checkpoints on this machine; ``folder`` holds a folder per run.
+    """
+    if (folder / name).exists():
+        return None
+    earlier = max(folder.glob(f"{stage}-*/*/{STATE}"), key=lambda path: path.stat().st_mtime, default=None)
+    if earlier is None:
+        return None
+    try:
+        state = read_state(earlier.parent)
+    except TrainingError:
+        return None  # nothing that could have been gone on from
+    run, differences = earlier.parents[1].name, identity.differences(state["identity"])
+    return f"{stage}: starts anew, not from {run} ({state['samples']} samples): {differences}"
+
+
+def check_workers(name: TrainStage, config: Config) -> tuple[int, int]:
+    """Fewest and most workers of a training stage; :class:`TrainingError` if they cannot share its batch."""
+    runtime = config.runtime
+    if runtime.engine == "local":
+        return 1, 1
+    fewest, batch = runtime.min_workers or runtime.workers, stage_settings(name, config).batch_size
+    for count in range(fewest, runtime.workers + 1):
+        if batch % count:
+            raise TrainingError(
+                f"a batch of {batch} cannot be shared by {count} workers; choose a multiple, or other runtime.workers"
+            )
+    return fewest, runtime.workers
 
 
 def storage_folder(config: Config, paths: Paths) -> Path:

@@ -52,7 +52,7 @@ def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
     parts = urlsplit(uri)
     if parts.scheme != "s3":
         return {"storage_path": uri}
-    from pyarrow.fs import S3FileSystem
+    from lgc.launch.patient_s3 import PatientS3
 
     options: dict[str, Any] = {
         "force_virtual_addressing": not storage.path_style,
@@ -67,4 +67,4 @@ def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
     if storage.endpoint:
         endpoint = urlsplit(storage.endpoint)
         options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    return {"storage_path": f"{parts.netloc}{parts.path}", "storage_filesystem": S3FileSystem(**options)}
+    return {"storage_path": f"{parts.netloc}{parts.path}", "storage_filesystem": PatientS3(**options)}

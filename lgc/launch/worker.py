@@ -16,6 +16,7 @@ from lgc.config.variants import vary
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
 from lgc.training.context import Context
+from lgc.training.identity import Identity
 from lgc.training.trainer import fit
 
 
@@ -27,7 +28,7 @@ class Job:
     raw_config: dict[str, Any]
     root: str
     """The project's root, absolute."""
-    fingerprint: str
+    identity: Identity
     run: RunAddress | None
     journal: str
     """Folder for records that the tracking server has not taken yet."""
@@ -70,7 +71,8 @@ def train(job: Job, context: Context) -> None:
             tracker,
             stage.validator,
             name=f"{job.label}{job.stage}",
-            fingerprint=job.fingerprint,
+            identity=job.identity,
+            guards=stage.guards,
         )
     finally:
         if isinstance(tracker, MlflowTracker) and (complaint := tracker.close()):

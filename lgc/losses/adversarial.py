@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -24,3 +25,8 @@ def discriminator_loss(real: torch.Tensor, fake: torch.Tensor, kind: Adversarial
     if kind == "hinge":
         return functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
     return functional.softplus(-real).mean() + functional.softplus(fake).mean()
+
+
+def loss_at_chance(kind: AdversarialKind) -> float:
+    """The discriminator's loss when it says 0, "I do not know", to everything."""
+    return 2.0 if kind == "hinge" else 2 * math.log(2)

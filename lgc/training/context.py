@@ -33,6 +33,10 @@ class Context(Protocol):
         """Prepare a module for data-parallel training; its ``forward`` is then the only way to train it."""
         ...
 
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Mean of a small tensor over all workers; every worker calls it equally often."""
+        ...
+
     def latest_checkpoint(self) -> Path | None:
         """Folder of the last checkpoint this job reported, on this machine."""
         ...
@@ -73,6 +77,10 @@ class LocalContext:
     def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
         """Nothing to wrap."""
         return module
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """There is one worker."""
+        return values
 
     def latest_checkpoint(self) -> Path | None:
         """The newest complete checkpoint."""

@@ -40,6 +40,8 @@ class Outcome:
     """Every term unweighted, without gradient; scalars."""
     shared: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """For the players that come after in the same step, without gradient."""
+    pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """What the decoder made of the batch, for a person to look at; (B, 3, H, W) in [0, 1], without gradient."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,11 @@ class Controllers:
         for name, controller in vars(self).items():
             controller.load_state_dict(state[name])
 
+    def observe(self, values: Mapping[str, float]) -> None:
+        """Take the coded rates of one more step, means over all workers."""
+        for name, controller in vars(self).items():
+            controller.update(values[f"coded_bpp.{name}"])
+
 
 class CodecObjective(nn.Module):
     """Rate, distortion, perception; with ``analyzers`` also the tasks (joint fine-tuning).
@@ -112,6 +119,8 @@ class CodecObjective(nn.Module):
 
     skips_parameters = True
     """A batch without an annotation leaves its head without gradient; data-parallel training must know."""
+    watched = ("coded_bpp.semantic", "coded_bpp.reconstruction")
+    """Terms that guards and controllers go by; the loop averages them over all workers."""
 
     def __init__(
         self,
@@ -156,7 +165,9 @@ class CodecObjective(nn.Module):
         if self.analyzers is not None:
             self._add_tasks(terms, out, batch)
         terms.add("aux", self.codec.aux_loss(), 1.0)
-        return Outcome(terms.total, terms.values, left)
+        decoded = {"x_hat": out.x_hat, "x_base": out.x_base}
+        pictures = {name: picture.detach() for name, picture in decoded.items() if picture is not None}
+        return Outcome(terms.total, terms.values, left, pictures)
 
     @property
     def _trains_base(self) -> bool:
@@ -172,10 +183,7 @@ class CodecObjective(nn.Module):
             output = getattr(out, layer)
             rate = bits_per_pixel(out.likelihoods, layer, pixels)
             terms.add(f"rate.{layer}", rate, weight * controller.multiplier)
-            coded = output.coded_bits.mean() / pixels
-            terms.add(f"coded_bpp.{layer}", coded, 0.0)
-            if self.training and controller.target_bpp:
-                controller.update(float(coded))
+            terms.add(f"coded_bpp.{layer}", output.coded_bits.mean() / pixels, 0.0)
 
     def _add_perceptual(self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor) -> None:
         perceptual = self._perceptual[0]
@@ -222,6 +230,7 @@ class DiscriminatorObjective(nn.Module):
     """The critic's side; plays only in steps where the decoder left its pictures in ``shared``."""
 
     skips_parameters = False
+    watched = ("discriminator",)
 
     def __init__(self, discriminator: PatchDiscriminator, kind: AdversarialKind) -> None:
         super().__init__()

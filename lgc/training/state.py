@@ -6,7 +6,7 @@ A checkpoint is a folder:
 ``weights.safetensors``     every trained module, as ``<name>.<parameter>``
 ``averaged.safetensors``    their moving averages, the ones that are evaluated and released
 ``optimizers.pt``           optimiser moments; read with ``weights_only=True``
-``state.json``              position, controllers, fingerprint, SHA-256 of the files above
+``state.json``              position, controllers, identity, SHA-256 of the files above
 ==========================  ==============================================================
 
 Random numbers need no place here: they are a function of (seed, samples seen, rank).
@@ -28,16 +28,20 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from lgc.errors import TrainingError
+from lgc.training.identity import Identity
 
 WEIGHTS: Final = "weights.safetensors"
 AVERAGED: Final = "averaged.safetensors"
 OPTIMIZERS: Final = "optimizers.pt"
 STATE: Final = "state.json"
+FORMAT: Final = 2
+"""Of these files; another one is refused."""
 
 
 class Stateful(Protocol):
-    """Small extra state, e.g. the rate controllers; must fit into JSON."""
+    """Small extra state that follows the training, e.g. the rate controllers; must fit into JSON."""
 
+    def observe(self, values: Mapping[str, float]) -> None: ...
     def state_dict(self) -> dict: ...
     def load_state_dict(self, state: Mapping) -> None: ...
 
@@ -102,7 +106,7 @@ class TrainState:
     seconds: float = 0.0
     """Time trained so far, over all attempts."""
     rollbacks: int = 0
-    """How often training diverged and went on from a checkpoint, each time with a lower learning rate."""
+    """How often a guard stopped training and it went on from a checkpoint, each time with a lower learning rate."""
 
     @property
     def modules(self) -> Mapping[str, nn.Module]:
@@ -110,14 +114,22 @@ class TrainState:
         return {name: module for player in self.players for name, module in player.modules.items()}
 
     def save(
-        self, folder: Path, fingerprint: str, finished: bool, metrics: Mapping[str, float] | None = None
+        self,
+        folder: Path,
+        identity: Identity,
+        finished: bool,
+        metrics: Mapping[str, float] | None = None,
+        world_size: int = 1,
     ) -> None:
         """Write a checkpoint into the empty ``folder``; ``metrics`` are those of the last validation."""
         save_file(_flatten(self.modules), folder / WEIGHTS)
         save_file(_flatten(self.averages.modules), folder / AVERAGED)
         torch.save({player.name: player.optimizer.state_dict() for player in self.players}, folder / OPTIMIZERS)
         state = {
-            "fingerprint": fingerprint,
+            "format": FORMAT,
+            "fingerprint": identity.fingerprint,
+            "identity": identity.facts,
+            "world_size": world_size,
             "finished": finished,
             "samples": self.samples,
             "steps": self.steps,
@@ -129,17 +141,17 @@ class TrainState:
         }
         (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
-    def load(self, folder: Path, fingerprint: str) -> bool:
-        """Restore a checkpoint; True when it is that of a finished run.
+    def load(self, folder: Path, identity: Identity) -> Restored:
+        """Restore a checkpoint.
 
         Raises:
-            TrainingError: the checkpoint is damaged or belongs to another configuration.
+            TrainingError: the checkpoint is damaged, or settings, data or code differ; says where.
         """
         state = read_state(folder)
-        if state["fingerprint"] != fingerprint:
+        if state["fingerprint"] != identity.fingerprint:
             raise TrainingError(
-                f"{folder}: checkpoint of another configuration or data set "
-                f"({state['fingerprint']}, this run is {fingerprint}); remove it or change it back"
+                f"{folder}: checkpoint of another configuration, data set or code version: "
+                f"{identity.differences(state['identity'])}; remove it or change it back"
             )
         try:
             _unflatten(load_file(folder / WEIGHTS), self.modules)
@@ -154,17 +166,34 @@ class TrainState:
         self.samples, self.steps, self.seconds = state["samples"], state["steps"], state["seconds"]
         self.rollbacks = state["rollbacks"]
         self.averages.restart_from(self.steps)
-        return bool(state["finished"])
+        return Restored(bool(state["finished"]), state["world_size"])
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What the loop must know of a checkpoint besides its content."""
+
+    finished: bool
+    world_size: int
+    """Workers that wrote it."""
 
 
 def read_state(folder: Path) -> dict[str, Any]:
     """``state.json`` of a checkpoint whose files are all whole; :class:`TrainingError` otherwise."""
     try:
         state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        if (written := state.get("format", 1)) != FORMAT:
+            raise TrainingError(
+                f"{folder}: checkpoint of format {written}, this version of lgc has format {FORMAT}; "
+                "remove the folder or use the version that wrote it"
+            )
         for name, expected in state["sha256"].items():
-            if file_sha256(folder / name) != expected:
-                raise TrainingError(f"{folder / name}: damaged checkpoint file; remove the folder")
-    except (OSError, ValueError, KeyError) as error:
+            if (found := file_sha256(folder / name)) != expected:
+                raise TrainingError(
+                    f"{folder / name}: damaged checkpoint file "
+                    f"(SHA-256 {found[:12]}, written as {expected[:12]}); remove the folder"
+                )
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TrainingError(f"{folder}: not a usable checkpoint ({error}); remove the folder") from error
     return state
 

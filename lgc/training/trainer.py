@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
@@ -17,9 +17,11 @@ from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
 from lgc.tracking.base import Tracker
 from lgc.training.context import Bar, Context
-from lgc.training.divergence import Diverged, write_evidence
+from lgc.training.evidence import Evidence, Tripped, gradient_norms, write_evidence
+from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
+from lgc.training.identity import Identity
 from lgc.training.objectives import Outcome
-from lgc.training.state import TrainState
+from lgc.training.state import Player, TrainState
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -42,7 +44,8 @@ class Settings:
     log_every: int = 20
     """Steps between records of the training terms."""
     rollbacks: int = 3
-    """How often a stage that diverges may go back to its last checkpoint, each time at half the learning rate."""
+    """How often a stage that a guard stopped may go back to its last checkpoint, each time at half the learning
+    rate."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Validator(Protocol):
 
 
 ROLLBACK_FACTOR: Final = 0.5
-"""On the learning rate, for each time that training diverged."""
+"""On the learning rate, for each time that a guard stopped training."""
 
 
 class Interrupted(Exception):
@@ -91,24 +94,33 @@ def fit(
     validate: Validator,
     *,
     name: str,
-    fingerprint: str,
+    identity: Identity,
+    guards: Sequence[Guard] = (),
 ) -> None:
     """Train until ``settings.samples`` are seen, from the last checkpoint on if there is one.
 
-    A run that was finished before returns at once. The last checkpoint holds the result.
+    A run that was finished before returns at once. The last checkpoint holds the result. A run that goes on with
+    another number of workers keeps its batch size, and says so.
 
     Raises:
-        TrainingError: a loss or gradient is not finite, again after all rollbacks or before the first
-            checkpoint; or the checkpoint is not this run's.
-        Interrupted: somebody asked to stop; a checkpoint was written first.
+        TrainingError: a guard stopped training again after all rollbacks or before the first checkpoint; or the
+            checkpoint is not this run's.
+        Interrupted: somebody asked to stop; a checkpoint was written first, unless a guard had its doubts.
     """
     for module in state.modules.values():
         channels_last(module, context.device)
     for module in state.averages.modules.values():
         channels_last(module, context.device)
-    if (checkpoint := context.latest_checkpoint()) is not None and state.load(checkpoint, fingerprint):
-        return
-    _Loop(state, loader, settings, context, tracker, validate, name, fingerprint).run()
+    if (checkpoint := context.latest_checkpoint()) is not None:
+        restored = state.load(checkpoint, identity)
+        if restored.finished:
+            return
+        if restored.world_size != context.world_size and context.rank == 0:
+            context.say(
+                f"{name}: goes on at sample {state.samples} with {context.world_size} workers, {restored.world_size} "
+                f"before; the batch stays {settings.batch_size}, {settings.batch_size // context.world_size} a worker"
+            )
+    _Loop(state, loader, settings, context, tracker, validate, name, identity, guards).run()
 
 
 class _Loop:
@@ -121,11 +133,13 @@ class _Loop:
         tracker: Tracker,
         validate: Validator,
         name: str,
-        fingerprint: str,
+        identity: Identity,
+        guards: Sequence[Guard],
     ) -> None:
         self.state, self.loader, self.settings = state, loader, settings
         self.context, self.tracker, self.validate = context, tracker, validate
-        self.name, self.fingerprint = name, fingerprint
+        self.name, self.identity = name, identity
+        self.guards = (NotFinite(), *guards)
         self.objectives = [
             context.wrap(player.objective, getattr(player.objective, "skips_parameters", False))
             for player in state.players
@@ -143,25 +157,31 @@ class _Loop:
         self.bar = self.context.bar(settings.samples, state.samples, self.name)
         batches = self.loader.batches(state.samples)
         metrics: Mapping[str, float] = {}
+        unsaved = False
         try:
             while state.samples < settings.samples:
                 batch = next(batches).to(self.context.device)
                 try:
                     self._step(batch)
-                except Diverged as error:
-                    self._roll_back(error, batch)
+                except Tripped as tripped:
+                    self._roll_back(tripped, batch)
                     batches.close()  # type: ignore[attr-defined]
                     batches = self.loader.batches(state.samples)
+                    unsaved = False
                     continue
                 if log_due(state.steps):
                     self._log()
                 finished = state.samples >= settings.samples
                 if validation_due(state.samples) or finished:
                     metrics = self._validate()
-                if checkpoint_due(state.samples) or finished:
+                unsaved |= checkpoint_due(state.samples)
+                calm = all(guard.calm for guard in self.guards)
+                if finished or (unsaved and calm):
                     self._checkpoint(metrics, finished)
+                    unsaved = False
                 if self.context.stop_requested() and not finished:
-                    self._checkpoint(metrics, finished=False)
+                    if calm:
+                        self._checkpoint(metrics, finished=False)
                     raise Interrupted(f"{self.name}: stopped at {state.samples} of {settings.samples} samples")
         finally:
             batches.close()  # type: ignore[attr-defined]
@@ -173,6 +193,7 @@ class _Loop:
         progress = state.samples / settings.samples
         torch.manual_seed(_mix(settings.seed, state.samples, self.context.rank))
         shared: dict[str, torch.Tensor] = {}
+        agreed: dict[str, float] = {}
         for player, objective in zip(state.players, self.objectives, strict=True):
             if player.follows and not shared:
                 continue
@@ -184,19 +205,17 @@ class _Loop:
                 outcome: Outcome = objective(batch, progress, shared)
             player.optimizer.zero_grad(set_to_none=True)
             outcome.total.backward()
-            norm = torch.nn.utils.clip_grad_norm_(player.clipped_parameters, player.clip_norm)
-            if not bool(torch.isfinite(norm) & torch.isfinite(outcome.total)):
-                bad = [term for term, value in outcome.terms.items() if not bool(torch.isfinite(value))]
-                raise Diverged(
-                    f"{self.name}: not finite at sample {state.samples}: {', '.join(bad) or 'gradient'} "
-                    f"(gradient norm of {player.name}: {float(norm):.3g})",
-                    {term: float(value) for term, value in outcome.terms.items()},
-                )
+            clipped = player.clipped_parameters
+            norm = torch.nn.utils.get_total_norm([p.grad for p in clipped if p.grad is not None])
+            agreed |= self._agree(player, outcome, norm)
+            torch.nn.utils.clip_grads_with_norm_(clipped, player.clip_norm, norm)
             player.optimizer.step()
             shared.update(outcome.shared)
             for term, value in outcome.terms.items():
                 self.terms[term].append(value)
             self.terms[f"grad_norm.{player.name}"].append(norm.detach())
+        for part in state.extra.values():
+            part.observe(agreed)
         state.samples += settings.batch_size
         state.steps += 1
         state.averages.update(state.modules)
@@ -204,19 +223,48 @@ class _Loop:
         if self.bar is not None:
             self.bar.update(settings.batch_size)
 
-    def _roll_back(self, error: Diverged, batch: Batch) -> None:
-        """Go on from the last checkpoint, slower. All workers come here in the same step: they share gradients."""
+    def _agree(self, player: Player, outcome: Outcome, norm: torch.Tensor) -> dict[str, float]:
+        """The values that decide how to go on, as means over all workers, after the guards have seen them.
+
+        A value that is not finite on one worker is so on all: no worker goes back alone.
+        """
+        watched: tuple[str, ...] = getattr(player.objective, "watched", ())
+        parts = [outcome.total.detach(), norm, *(outcome.terms[term] for term in watched)]
+        means = self.context.mean(torch.stack([part.float() for part in parts])).tolist()
+        values: dict[str, float] = dict(zip((TOTAL, GRADIENT, *watched), means, strict=True))
+        for guard in self.guards:
+            if complaint := guard.look(values):
+                raise self._tripped(complaint, player, outcome, values)
+        return values
+
+    def _tripped(self, complaint: str, player: Player, outcome: Outcome, values: Mapping[str, float]) -> Tripped:
+        terms = {term: float(value) for term, value in outcome.terms.items()}
+        bad = [term for term, value in terms.items() if not math.isfinite(value)]
+        if bad:
+            complaint += f" ({', '.join(bad)})"
+            if self.context.rank:  # the evidence is of rank 0, whose terms may all be well
+                self.context.say(f"{self.name}: worker {self.context.rank}: not finite: {', '.join(bad)}")
+        return Tripped(
+            f"{self.name}: {complaint} at sample {self.state.samples}",
+            Evidence(player.name, terms, values, gradient_norms(player.modules), outcome.pictures),
+        )
+
+    def _roll_back(self, tripped: Tripped, batch: Batch) -> None:
+        """Go on from the last checkpoint, slower. All workers come here in the same step: guards see means."""
         state, done = self.state, self.state.rollbacks
         if self.context.rank == 0:
-            self.tracker.artifact(write_evidence(batch, state.samples, error), "diverged")
+            for path in write_evidence(tripped, batch, state.samples, self.identity.facts):
+                self.tracker.artifact(path, f"guard/{state.samples}-{done}")
         checkpoint = self.context.latest_checkpoint()
         if checkpoint is None:
-            raise TrainingError(f"{error}; no checkpoint to go back to: lower the learning rate") from error
+            raise TrainingError(f"{tripped}; no checkpoint to go back to: lower the learning rate") from tripped
         if done >= self.settings.rollbacks:
-            raise TrainingError(f"{error}; gave up after {done} rollbacks: lower the learning rate") from error
+            raise TrainingError(f"{tripped}; gave up after {done} rollbacks: lower the learning rate") from tripped
         reached = state.samples
-        state.load(checkpoint, self.fingerprint)
+        state.load(checkpoint, self.identity)
         state.rollbacks = done + 1
+        for guard in self.guards:
+            guard.reset()
         if self.bar is not None:
             self.bar.update(state.samples - reached)
         self.terms.clear()
@@ -224,7 +272,7 @@ class _Loop:
         if self.context.rank == 0:
             self.tracker.tags({"lgc.rollbacks": str(state.rollbacks)})
             self.context.say(
-                f"{error}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the learning "
+                f"{tripped}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the learning "
                 f"rate ({state.rollbacks} of {self.settings.rollbacks})"
             )
 
@@ -255,7 +303,7 @@ class _Loop:
         folder = None
         if self.context.rank == 0:
             folder = self.context.new_checkpoint(self.state.samples)
-            self.state.save(folder, self.fingerprint, finished, metrics)
+            self.state.save(folder, self.identity, finished, metrics, self.context.world_size)
         report = {**metrics, "samples": self.state.samples, "seconds": self.state.seconds}
         self.context.report(report, folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
-from lgc.launch.identity import fingerprint, git_facts, pipeline_key
+from lgc.launch.identity import code_hashes, git_facts, identify, pipeline_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +24,7 @@ def paths(tmp_path: Path, shards: Path) -> Paths:
 
 def keys(paths: Paths, overrides: Sequence[str]) -> tuple[str, str]:
     config = parse(compose(overrides, ROOT / "conf"))
-    return fingerprint("train_codec", config, paths), pipeline_key(config, paths)
+    return identify("train_codec", config, paths).fingerprint, pipeline_key(config, paths)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,14 @@ def test_identity_follows_what_is_computed_not_where(
 
 def test_git_facts_are_empty_outside_git(tmp_path: Path) -> None:
     assert git_facts(tmp_path) == {}
+
+
+def test_code_is_known_by_file(tmp_path: Path) -> None:
+    hashes = code_hashes()
+    assert {"training/trainer.py", "models/layered.py", "data/loader.py", "images.py"} <= hashes.keys()
+    assert not any(name.startswith(("launch", "cli", "data/synthetic", "tracking")) for name in hashes)
+    copy = tmp_path / "lgc"
+    shutil.copytree(ROOT / "lgc", copy)
+    (copy / "losses/rate.py").write_text("changed")
+    changed = code_hashes(copy)
+    assert {name for name in hashes if hashes[name] != changed[name]} == {"losses/rate.py"}

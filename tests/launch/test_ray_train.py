@@ -50,7 +50,7 @@ def test_a_batch_that_workers_cannot_share_is_refused_in_one_line(
     done = run([*STAGE, "train_codec"], check=False, **cluster)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1] == (
-        "error: a batch of 7 cannot be shared by 2 workers; choose a multiple"
+        "error: a batch of 7 cannot be shared by 2 workers; choose a multiple, or other runtime.workers"
     )
 
 

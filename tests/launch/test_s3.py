@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from lgc.config.schema import StorageConfig
+from lgc.launch.patient_s3 import PatientS3
 from lgc.launch.ports import free_ports
 from lgc.launch.storage import environment, ray_storage
 from tests.project import copy_project, runner
@@ -115,6 +117,15 @@ def test_a_checkpoint_that_the_store_does_not_take_whole_is_an_error(
     finally:
         store.shutdown()
         store.server_close()
+
+
+def test_the_patient_client_is_the_same_after_ray_sent_it() -> None:
+    client = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")[
+        "storage_filesystem"
+    ]
+    sent = pickle.loads(pickle.dumps(client))
+    assert type(sent) is PatientS3
+    assert sent == client
 
 
 def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_a_changed_configuration_starts_anew(prepared: tuple[Path, Run, bytes]) 
     root, run, expected = prepared
     try:
         run(["lgc", "compose", *SETTINGS, "train_codec.settings.samples=32"])
-        run(STAGE)
+        said = run(STAGE).stderr
+        assert "train_codec: starts anew, not from train_codec-" in said
+        assert "(160 samples): params.train_codec.settings.samples was 160, is 32\n" in said
         assert (root / WEIGHTS).read_bytes() != expected
         assert len(list(root.glob("runs/train_codec-*"))) == 2
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 from lgc.data.augment import Augment
@@ -24,6 +25,8 @@ from lgc.models.transforms import Widths
 from lgc.tracking.base import NullTracker
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import LocalContext
+from lgc.training.guards import Guard, RateCollapse
+from lgc.training.identity import Identity
 from lgc.training.objectives import (
     CodecObjective,
     CodecSchedule,
@@ -51,6 +54,7 @@ SETTINGS = Settings(
     validate_every=48,
     log_every=1,
 )
+IDENTITY = Identity({"params": {"lr": 0.001, "heads": ("pose",)}, "code": {"training/trainer.py": "abc"}})
 
 
 class Recorder(NullTracker):
@@ -109,8 +113,9 @@ def run(
     shards: Path,
     context: LocalContext,
     tracker: NullTracker | None = None,
-    fingerprint: str = "f",
+    identity: Identity = IDENTITY,
     settings: Settings = SETTINGS,
+    guards: Sequence[Guard] = (),
 ) -> None:
     fit(
         state,
@@ -120,7 +125,8 @@ def run(
         tracker or NullTracker(),
         no_validation,
         name="test",
-        fingerprint=fingerprint,
+        identity=identity,
+        guards=guards,
     )
 
 
@@ -204,11 +210,55 @@ def test_a_finished_run_returns_at_once_with_its_weights(
     )
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(shards: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        (
+            {"params": {"lr": 0.01, "heads": ("pose",)}, "code": {"training/trainer.py": "abc"}},
+            r"params.lr was 0.001, is 0.01; remove it",
+        ),
+        (
+            {"params": {"lr": 0.001, "heads": ("pose",)}, "code": {"training/trainer.py": "xyz"}},
+            r'code.training/trainer.py was "abc", is "xyz"; remove it',
+        ),
+        (
+            {"params": {"lr": 0.001, "heads": ("pose",), "new": 1}, "code": {}},
+            r'params.new was absent, is 1; code.training/trainer.py was "abc", is absent; remove it',
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_with_the_difference(
+    shards: Path, tmp_path: Path, facts: dict, says: str
+) -> None:
     context = LocalContext(tmp_path, show_bar=False)
-    run(make_state(), shards, context)
-    with pytest.raises(TrainingError, match=r"checkpoint of another configuration.*\(f, this run is other\)"):
-        run(make_state(), shards, context, fingerprint="other")
+    run(make_state(), shards, context, settings=replace(SETTINGS, samples=32))
+    with pytest.raises(TrainingError, match=says):
+        run(make_state(), shards, context, identity=Identity(facts))
+
+
+def test_a_run_that_goes_on_with_another_number_of_workers_says_so(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    context.stop = True
+    with pytest.raises(Interrupted):
+        run(make_state(), shards, context)
+    context.stop = False
+    path = tmp_path / "checkpoint-000000000008/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "world_size": 4}))
+    run(make_state(), shards, context, settings=replace(SETTINGS, samples=16))
+    assert capsys.readouterr().out == (
+        "test: goes on at sample 8 with 1 workers, 4 before; the batch stays 8, 8 a worker\n"
+    )
+
+
+def test_a_checkpoint_of_another_format_is_refused(shards: Path, tmp_path: Path) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    run(make_state(), shards, context, settings=replace(SETTINGS, samples=32))
+    path = tmp_path / "checkpoint-000000000032/state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    with pytest.raises(TrainingError, match="checkpoint of format 1, this version of lgc has format 2; remove"):
+        run(make_state(), shards, context)
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "optimizers.pt", "averaged.safetensors"])
@@ -243,7 +293,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_term_named(shards: Path, tmp_p
     state = make_state()
     with torch.no_grad():
         next(state.modules["codec"].parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingError, match=r"test: not finite at sample 0: .*distortion"):
+    with pytest.raises(
+        TrainingError, match=r"test: total and gradient norm not finite \(.*distortion.*\) at sample 0; no checkpoint"
+    ):
         run(state, shards, LocalContext(tmp_path, show_bar=False))
 
 
@@ -253,10 +305,12 @@ class Notes(Recorder):
     def __init__(self) -> None:
         super().__init__()
         self.files: list[Path] = []
+        self.folders: list[str] = []
         self.facts: dict[str, str] = {}
 
     def artifact(self, path: Path, folder: str = "") -> None:
         self.files.append(path)
+        self.folders.append(folder)
 
     def tags(self, values: Mapping[str, str]) -> None:
         self.facts.update(values)
@@ -288,23 +342,75 @@ def test_a_run_that_diverges_goes_on_from_its_last_checkpoint_with_half_the_lear
     rate, usual = notes.rows[64]["train/lr.codec"], undisturbed[1].rows[64]["train/lr.codec"]
     assert rate == pytest.approx(usual / 2)
     assert notes.facts == {"lgc.rollbacks": "1"}
-    assert "not finite at sample 56: " in (said := capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert "not finite (" in said
+    assert ") at sample 56; back to sample 32" in said
     assert "back to sample 32 at 0.5 of the learning rate (1 of 3)" in said
-    (evidence,) = notes.files
-    with safe_open(evidence, framework="pt") as file:
-        assert bool(file.get_tensor("x").isnan().any())
-        assert "not finite at sample 56" in file.metadata()["message"]
-        assert "distortion" in json.loads(file.metadata()["terms"])
+    assert {path.name for path in notes.files} == {
+        "batch.safetensors",
+        "report.json",
+        "x.png",
+        "x_hat.png",
+        "x_base.png",
+    }
+    assert set(notes.folders) == {"guard/56-0"}
+    files = {path.name: path for path in notes.files}
+    assert bool(load_file(files["batch.safetensors"])["x"].isnan().any())
+    report = json.loads(files["report.json"].read_text())
+    assert report["message"].endswith("at sample 56")
+    assert report["run"]["params"]["lr"] == 0.001
+    assert not math.isfinite(report["terms"]["distortion"])
+    assert not math.isfinite(report["gradient_norms"]["codec.compressor.g_a.semantic.1.weight"])
     assert read_state(tmp_path / "checkpoint-000000000096")["rollbacks"] == 1
 
 
 def test_a_run_that_keeps_diverging_gives_up(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, position=56, times=99)
     notes = Notes()
-    with pytest.raises(TrainingError, match=r"not finite at sample 56: .*; gave up after 2 rollbacks: lower the"):
+    with pytest.raises(TrainingError, match=r"not finite \(.*\) at sample 56; gave up after 2 rollbacks: lower the"):
         run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes,
             settings=replace(SETTINGS, rollbacks=2))  # fmt: skip
-    assert len(notes.files) == 3
+    assert set(notes.folders) == {"guard/56-0", "guard/56-1", "guard/56-2"}
+
+
+class Elsewhere(LocalContext):
+    """A worker beside another one whose values are not finite at one sample."""
+
+    def __init__(self, folder: Path, at_call: int) -> None:
+        super().__init__(folder, show_bar=False)
+        self._calls_left = at_call
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        self._calls_left -= 1
+        return values * float("nan") if self._calls_left == 0 else values
+
+
+def test_what_is_not_finite_on_another_worker_turns_this_one_back_too(shards: Path, tmp_path: Path) -> None:
+    state, notes = make_state(), Notes()
+    run(state, shards, Elsewhere(tmp_path, at_call=6), notes)
+    assert (state.samples, state.rollbacks) == (96, 1)
+    (report,) = [json.loads(path.read_text()) for path in notes.files if path.name == "report.json"]
+    assert report["message"] == "test: total and gradient norm not finite at sample 40"
+    assert all(math.isfinite(value) for value in report["terms"].values())
+
+
+def test_a_layer_that_collapses_is_taken_back_before_it_collapsed(shards: Path, tmp_path: Path) -> None:
+    state, notes = make_state(), Notes()
+    seen: list[str] = []
+
+    class Floor(RateCollapse):  # its rate is 0 once, from sample 56 to 72
+        def look(self, values: Mapping[str, float]) -> str | None:
+            low = 56 <= state.samples <= 72 and not seen
+            complaint = super().look({name: 0.0 if low else value for name, value in values.items()})
+            seen.extend([complaint] if complaint else [])
+            return complaint
+
+    run(state, shards, LocalContext(tmp_path, show_bar=False), notes, guards=[Floor("semantic", 0.01, 3)])
+    assert seen == ["rate collapse of the semantic layer (coded_bpp.semantic 0, below 0.01 for 3 steps)"]
+    # the checkpoint due at 64 was not written while the rate was too low
+    assert "lgc.rollbacks" in notes.facts
+    assert notes.rows[40]["train/lr.codec"] < notes.rows[32]["train/lr.codec"]
+    assert state.samples == 96
 
 
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:

@@ -16,7 +16,7 @@ from lgc.config.sweep import SweepConfig, rounded, with_values
 from lgc.errors import LgcError, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch import storage
-from lgc.launch.identity import fingerprint
+from lgc.launch.identity import identify
 from lgc.launch.stage import StageRun, train_stage
 from lgc.launch.sweep.ledger import Ledger, Record, State
 from lgc.launch.sweep.objectives import SCORE, measured, score, with_penalties
@@ -113,7 +113,7 @@ def tidy(folder: Path) -> None:
 def _train(
     stage: TrainStage, config: Config, raw: dict[str, Any], paths: Paths, audience: Audience
 ) -> Mapping[str, float]:
-    identity = fingerprint(stage, config, paths)
+    identity = identify(stage, config, paths)
     unrecorded = StageRun(None, paths.root / "journal")
     return train_stage(stage, identity, config, raw, paths, unrecorded, audience)["metrics"]
 

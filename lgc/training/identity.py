@@ -1,0 +1,50 @@
+"""What decides a run's result, and what is said when a checkpoint comes from another run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+_SHOWN: Final = 6
+_ABSENT: Final = "absent"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Settings, data, code and weights that a run starts from, as nested plain values."""
+
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Short hash of all facts."""
+        return hash_of(self.facts)
+
+    def differences(self, other: Mapping[str, Any]) -> str:
+        """Where ``other`` facts differ from these: ``key was ..., is ...``, the first few."""
+        was, now = dict(_flat(other)), dict(_flat(self.facts))
+        found = [
+            f"{key} was {was.get(key, _ABSENT)}, is {now.get(key, _ABSENT)}"
+            for key in dict.fromkeys([*now, *was])
+            if was.get(key, _ABSENT) != now.get(key, _ABSENT)
+        ]
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        return "; ".join(found[:_SHOWN]) + more
+
+
+def hash_of(value: Any) -> str:
+    """16 hex digits for anything that JSON can hold; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values as JSON, so that a tuple equals the list that it becomes in a file."""
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(value)
