@@ -7,6 +7,7 @@ from lgc.evaluation.intervals import (
     Estimate,
     mean_difference,
     mean_interval,
+    repeats_interval,
     task_differences,
     task_intervals,
     task_ratios,
@@ -94,3 +95,12 @@ class TestTasks:
 
     def test_nothing_measured(self) -> None:
         assert task_intervals(TaskScores(), 10) == {}
+
+
+def test_few_repeats_have_students_interval() -> None:
+    found = repeats_interval([1.0, 2.0, 3.0])
+    assert found.value == 2.0
+    assert (found.low, found.high) == pytest.approx((2.0 - 2.4841, 2.0 + 2.4841), abs=1e-4)
+    assert not repeats_interval([-1.0, 1.0]).excludes_zero
+    same = repeats_interval([0.5, 0.5, 0.5])
+    assert (same.low, same.value, same.high) == (0.5, 0.5, 0.5)
