@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lgc.cli import bench, codec, data, doctor, project, report, services
+from lgc.cli import bench, codec, data, doctor, project, release, report, services
 from lgc.errors import LgcError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ codec.register(app)
 project.register(app)
 doctor.register(app)
 report.register(app)
+release.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 app.add_typer(services.app, name="services")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.data.augment import Augment
+from lgc.evaluation.champion import Criterion
 from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.models.fusion import FusionKind
@@ -187,7 +188,8 @@ class RuntimeConfig:
 
     engine: Literal["ray", "local"]
     address: str | None
-    """Of a Ray cluster; null starts one on this machine."""
+    """Of a Ray cluster: ``auto`` or ``host:port`` joins it, ``http(s)://host:8265`` submits training stages to its
+    job server; null starts one on this machine."""
     workers: int
     device: Literal["auto", "cpu", "cuda"]
     threads: int | None
@@ -195,7 +197,7 @@ class RuntimeConfig:
     max_failures: int
     prepare_workers: int
     storage: str
-    """Folder or URI for checkpoints of running stages."""
+    """Folder or URI for checkpoints of running stages, and for what they read where no folder is shared."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,8 @@ class TrackingConfig:
     experiment: str
     artifacts: str | None
     """Artifact location of a new experiment; null leaves it to the server."""
+    system_seconds: float | None
+    """Between looks at how busy each node is; null takes none."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,16 @@ class StorageConfig:
     region: str | None
     bucket: str | None
     path_style: bool
+
+
+@dataclass(frozen=True)
+class ReleaseConfig:
+    """``lgc release``. Part of no stage."""
+
+    name: str
+    """Of the registered model."""
+    rule: dict[str, Criterion]
+    """Measure of the evaluate stage -> how it counts against the champion."""
 
 
 @dataclass(frozen=True)
@@ -233,3 +247,4 @@ class Config:
     runtime: RuntimeConfig
     tracking: TrackingConfig
     storage: StorageConfig
+    release: ReleaseConfig

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 from lgc.config.schema import Config, StorageConfig
+from lgc.errors import TrainingError
 from lgc.launch import storage
 from lgc.launch.doctor import Finding, disk, first_line, probe_s3
+from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
 
 SKEW_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 60
+FINDING: Final = "finding "
+"""Before each finding, as JSON, in the log of a job that looks."""
 PACKAGES: Final = ("lgc", "torch", "ray")
 
 
 def cluster(config: Config) -> Iterator[Finding]:
     """Resources, then each node's packages, clock, disk and way to S3, then all workers adding up numbers."""
     address = config.runtime.address
+    if is_job_server(address):
+        yield from _by_job(config, str(address))
+        return
     try:
         connect(address)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError
@@ -44,6 +54,22 @@ def cluster(config: Config) -> Iterator[Finding]:
             yield _node(node, config.storage)
     if workers > 1:
         yield _all_reduce(config)
+
+
+def _by_job(config: Config, address: str) -> Iterator[Finding]:
+    """The same look, from inside the cluster."""
+    plan = {"action": "examine", "config": asdict(config)}
+    try:
+        said = ask_job(
+            address, plan, storage.worker_environment(config.storage), f"lgc-doctor-{uuid.uuid4().hex[:12]}"
+        )
+    except TrainingError as error:
+        remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
+        yield Finding("Ray", "failed", str(error), remedy)
+        return
+    for line in said.splitlines():
+        if line.startswith(FINDING):
+            yield Finding(**json.loads(line.removeprefix(FINDING)))
 
 
 def _node(node: Mapping[str, Any], config: StorageConfig) -> Finding:

@@ -55,7 +55,7 @@ def run_evaluate() -> None:
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
             "environment": environment_facts(),
-            "mlflow": None if address is None else {"uri": address.uri, "run_id": address.run_id},
+            "mlflow": {"uri": address.uri, "run_id": address.run_id} if address and address.run_id else None,
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
         }
         results = make_results(

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lgc.config.schema import StorageConfig
+from lgc.launch.inputs import Store
 
 _PASSED_ON = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS",
@@ -49,15 +50,23 @@ def worker_environment(storage: StorageConfig) -> dict[str, str]:
 
 def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
     """``storage_path`` and ``storage_filesystem`` for Ray; pyarrow ignores ``AWS_ENDPOINT_URL``."""
+    if urlsplit(uri).scheme != "s3":
+        return {"storage_path": uri}
+    store = open_store(storage, uri)
+    return {"storage_path": store.folder, "storage_filesystem": store.filesystem}
+
+
+def open_store(storage: StorageConfig, uri: str) -> Store:
+    """``s3://bucket/folder`` or a local folder behind one kind of file system."""
+    from pyarrow.fs import LocalFileSystem, S3FileSystem
+
     parts = urlsplit(uri)
     if parts.scheme != "s3":
-        return {"storage_path": uri}
-    from pyarrow.fs import S3FileSystem
-
+        return Store(LocalFileSystem(), uri.rstrip("/"))
     options: dict[str, Any] = {"force_virtual_addressing": not storage.path_style}
     if storage.region:
         options["region"] = storage.region
     if storage.endpoint:
         endpoint = urlsplit(storage.endpoint)
         options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    return {"storage_path": f"{parts.netloc}{parts.path}", "storage_filesystem": S3FileSystem(**options)}
+    return Store(S3FileSystem(**options), f"{parts.netloc}{parts.path}".rstrip("/"))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +15,11 @@ import torch
 from lgc.build import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
+from lgc.launch.inputs import Input, materialise
+from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
+from lgc.tracking.system import SystemMonitor
 from lgc.training.context import Context
 from lgc.training.trainer import fit
 
@@ -31,19 +37,30 @@ class Job:
     journal: str
     """Folder for records that the tracking server has not taken yet."""
     threads: int
+    inputs: tuple[Input, ...] = ()
+    """Files that workers copy from ``inputs_at`` to a root of their own; none when they share the project's."""
+    inputs_at: str = ""
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Job:
+        """The inverse of :func:`dataclasses.asdict`."""
+        run = plain["run"]
+        inputs = tuple(Input(**item) for item in plain["inputs"])
+        return cls(**{**plain, "run": None if run is None else RunAddress.from_dict(run), "inputs": inputs})
 
 
 def train(job: Job, context: Context) -> None:
     """Train a stage to its end in this process."""
     torch.set_num_threads(job.threads)
     config = parse(job.raw_config)
-    paths = Paths(Path(job.root))
-    stage = make_stage(job.stage, config, paths, context)
-    tracker = _tracker(job, context)
+    root = Path(job.root)
+    if job.inputs:
+        root = materialise(job.inputs, open_store(config.storage, job.inputs_at), context.say)
+    stage = make_stage(job.stage, config, Paths(root), context)
     if context.rank == 0:
         for line in stage.notices:
             context.say(f"{job.stage}: {line}")
-    try:
+    with _tracked(job, config.tracking.system_seconds, context) as tracker:
         fit(
             stage.state,
             stage.loader,
@@ -54,15 +71,27 @@ def train(job: Job, context: Context) -> None:
             name=job.stage,
             fingerprint=job.fingerprint,
         )
+
+
+@contextmanager
+def _tracked(job: Job, system_seconds: float | None, context: Context) -> Iterator[Tracker]:
+    """The tracker of rank 0, and one worker a node that records how busy its node is."""
+    speaks = context.rank == 0 or (context.node is not None and job.run is not None and bool(job.run.run_id))
+    if job.run is None or not speaks:
+        yield NullTracker()
+        return
+    folder = Path(job.journal + ("" if context.rank == 0 else f"-node{context.node}")).expanduser()
+    tracker = MlflowTracker(job.run, folder)
+    if context.rank == 0:
+        tracker.start(f"{context.world_size} x {context.device.type}, {job.threads} threads each")
+        tracker.tags({"device": context.device.type, "workers": str(context.world_size)})
+    watch = context.node is not None and system_seconds is not None
+    try:
+        with SystemMonitor(tracker, context.node or 0, system_seconds or 0) if watch else contextlib.nullcontext():
+            yield tracker if context.rank == 0 else NullTracker()
     finally:
-        if isinstance(tracker, MlflowTracker) and (complaint := tracker.close()):
+        if complaint := tracker.close():
             context.say(complaint)
-
-
-def _tracker(job: Job, context: Context) -> Tracker:
-    if job.run is None or context.rank:
-        return NullTracker()
-    return MlflowTracker(job.run, Path(job.journal))
 
 
 def threads_for(configured: int | None, workers: int) -> int:
