@@ -42,7 +42,7 @@ def _examine(plan: Mapping[str, Any]) -> None:
     config = parse(plan["config"])
     storage.apply(config.storage)
     joined = replace(config, runtime=replace(config.runtime, address="auto"))
-    for finding in cluster(joined):
+    for finding in cluster(joined, Path(plan["shared"])):
         print(f"{FINDING}{json.dumps(asdict(finding))}", flush=True)
 
 

@@ -88,8 +88,8 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
-    store = storage.open_store(config.storage, where)
-    if as_job or "://" in where:  # no folder that the workers share is certain
+    if as_job or "://" in where:  # the workers may share no folder with this process
+        store = storage.open_store(config.storage, where)
         job = replace(job, inputs=stage_inputs(job.stage, paths), inputs_at=where)
         if copied := publish(job.inputs, paths, store):
             print(f"{job.stage}: {copied / 1e6:,.1f} MB of inputs copied to {where}", flush=True)

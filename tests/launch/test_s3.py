@@ -72,7 +72,8 @@ def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> No
     overrides = ["profile=smoke", "storage=s3", f"storage.endpoint={endpoint}", "tracking=s3"]
     run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs"], **KEYS)
     assert (
-        f"ok      S3 from here: s3://lgc at {endpoint}: wrote, read, deleted" in run(["lgc", "doctor"], **KEYS).stdout
+        f"{'ok':9}{'S3 from here':26}s3://lgc at {endpoint}: wrote, read, deleted"
+        in run(["lgc", "doctor"], **KEYS).stdout
     )
     assert list(bucket(endpoint).objects.all()) == []
     run(["python", "pipelines/prepare.py"], **KEYS)
