@@ -54,7 +54,8 @@ def release(config: Config, paths: Paths) -> Release:
         raise LgcError(f"{paths.model(stage)}: not the model that was evaluated; run the evaluate stage again")
     if facts["mlflow"] is None:
         raise LgcError(f"{folder}: evaluated without an MLflow run; run the evaluate stage with tracking on")
-    found, data = measures(results.summary["codecs"][main]), _measured_on(facts["data"])
+    codecs, data = results.summary["codecs"], _measured_on(facts["data"])
+    found = measures({**codecs[main], "base": codecs[f"{main} base"]})
     registry = Registry(absolute_uri(config.tracking.uri, paths), config.release.name)
     try:
         present = registry.champion()
