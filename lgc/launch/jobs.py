@@ -199,11 +199,15 @@ def _streamed_logs(client: Any, job_id: str) -> Iterator[None]:
 
     thread = threading.Thread(target=stream, name="lgc-job-logs", daemon=True)
     thread.start()
+    last_lines = 10.0
     try:
         yield
+    except KeyboardInterrupt:
+        last_lines = 0.0
+        raise
     finally:
         done.set()
-        thread.join(timeout=10)
+        thread.join(last_lines)
 
 
 def _fetch_checkpoint(store: Store, finished: str, name: str) -> Path:

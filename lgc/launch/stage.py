@@ -88,7 +88,7 @@ def _train(job: Job, config: Config, paths: Paths) -> Path:
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
-    if as_job or "://" in where:  # the workers may share no folder with this process
+    if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
         store = storage.open_store(config.storage, where)
         job = replace(job, inputs=stage_inputs(job.stage, paths), inputs_at=where)
         if copied := publish(job.inputs, paths, store):
@@ -134,8 +134,9 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
     if not config.tracking.enabled:
         yield StageRun(None, journal)
         return
-    run = StageRun(_open(name, key, config, paths, params), journal)
-    if run.address is not None and run.address.run_id:
+    address = _open(name, key, config, paths, params)
+    run = StageRun(address, journal)
+    if address.run_id:
         for line in replay(journals):
             _say(line)
     run.artifacts(paths.root / PARAMS)

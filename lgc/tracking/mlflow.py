@@ -7,7 +7,7 @@ import os
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -184,20 +184,25 @@ def replay(folder: Path) -> list[str]:
     complaints = []
     for journal in unsent_journals(folder):
         if (journal / ADDRESS).is_file():
-            address = RunAddress.from_dict(json.loads((journal / ADDRESS).read_text(encoding="utf-8")))
-            complaints.append(MlflowTracker(address, journal).close())
+            complaints.append(MlflowTracker(read_address(journal), journal).close())
     return [line for line in complaints if line]
+
+
+def read_address(journal: Path) -> RunAddress:
+    """The run that a journal's records belong to."""
+    return RunAddress.from_dict(json.loads((journal / ADDRESS).read_text(encoding="utf-8")))
 
 
 class MlflowTracker:
     """Records into one run from a worker. Never raises, never waits for the server."""
 
     def __init__(self, address: RunAddress, journal_folder: Path) -> None:
-        """``journal_folder`` keeps what the server has not taken yet."""
+        """``journal_folder`` keeps what the server has not taken yet, and the run once somebody opened it."""
         journal_folder.mkdir(parents=True, exist_ok=True)
-        with replacing_file(journal_folder / ADDRESS) as partial:
-            partial.write_text(json.dumps(asdict(address)), encoding="utf-8")
-        self._address, self._run_id = address, address.run_id or ""
+        self._address, self._place = address, journal_folder / ADDRESS
+        if address.run_id is None and self._place.is_file():
+            self._address = replace(address, run_id=read_address(journal_folder).run_id)
+        self._keep_address()
         self._client: MlflowClient | None = None
         self._recorded: dict[str, float] | None = None
         self._pictures = journal_folder / "pictures"
@@ -243,15 +248,26 @@ class MlflowTracker:
     def _send(self, records: list[Record]) -> None:
         if self._client is None:
             self._client = client(self._address.uri)
-        if not self._run_id:
+        if self._address.run_id is None:
             assert self._address.opening is not None
-            self._run_id = open_run(self._address.uri, self._address.opening)
+            run_id = open_run(self._address.uri, self._address.opening)
+            self._address = replace(self._address, run_id=run_id)
+            self._keep_address()
         if self._recorded is None:
-            run = self._client.get_run(self._run_id)
+            run = self._client.get_run(self._run)
             self._recorded = {k: v for k, v in run.data.metrics.items() if k.startswith(f"{POSITION}/")}
         self._send_metrics([r for r in records if r["kind"] == "metrics"])
         for record in records:
             self._send_other(record)
+
+    @property
+    def _run(self) -> str:
+        assert self._address.run_id is not None
+        return self._address.run_id
+
+    def _keep_address(self) -> None:
+        with replacing_file(self._place) as partial:
+            partial.write_text(json.dumps(asdict(self._address)), encoding="utf-8")
 
     def _send_metrics(self, records: Iterable[Record]) -> None:
         from mlflow.entities import Metric
@@ -267,11 +283,11 @@ class MlflowTracker:
             values = {**record["values"], position: float(step)}
             metrics += [Metric(name, value, record["time"], step) for name, value in values.items()]
         for start in range(0, len(metrics), 900):
-            self._client.log_batch(self._run_id, metrics=metrics[start : start + 900])
+            self._client.log_batch(self._run, metrics=metrics[start : start + 900])
 
     def _send_other(self, record: Record) -> None:
         assert self._client is not None
-        run = self._run_id
+        run = self._run
         if record["kind"] == "start":
             starts = {k: v for k, v in self._client.get_run(run).data.tags.items() if k.startswith(START_TAG)}
             if record["text"] not in starts.values():  # a record may come twice

@@ -21,7 +21,7 @@ from lgc.launch.jobs import is_job_server
 from lgc.launch.ports import free_ports
 from tests.project import Run, copy_project, runner
 
-SECONDS = 500
+SECONDS = 1500
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -40,11 +40,13 @@ def test_a_cluster_elsewhere_cannot_record_into_a_file_here() -> None:
 
 
 @pytest.fixture(scope="module")
-def job_server() -> Iterator[tuple[str, dict[str, str]]]:
+def job_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """Address of a cluster's job server, and what a command needs to be let in."""
     (port,) = free_ports(1)
-    with local_cluster(job_server=port) as variables:
-        yield f"http://127.0.0.1:{port}", {k: v for k, v in variables.items() if k.startswith("RAY_AUTH")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))  # of the cluster's nodes
+        with local_cluster(job_server=port) as variables:
+            yield f"http://127.0.0.1:{port}", {k: v for k, v in variables.items() if k.startswith("RAY_AUTH")}
 
 
 @pytest.fixture(scope="module")

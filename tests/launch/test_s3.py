@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lgc.config.schema import StorageConfig
+from lgc.launch.cluster import local_cluster
 from lgc.launch.ports import free_ports
 from lgc.launch.storage import environment, ray_storage
 from tests.project import copy_project, runner
@@ -66,7 +67,9 @@ def test_one_group_configures_every_client() -> None:
     assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
 
 
-def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:
+def test_data_comes_from_s3_and_checkpoints_and_artifacts_go_there(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = copy_project(tmp_path / "project")
     run = runner(root)
     overrides = ["profile=smoke", "storage=s3", f"storage.endpoint={endpoint}", "tracking=s3"]
@@ -77,7 +80,13 @@ def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> No
     )
     assert list(bucket(endpoint).objects.all()) == []
     run(["python", "pipelines/prepare.py"], **KEYS)
-    run(["python", "pipelines/train.py", "train_codec"], **KEYS)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the cluster's nodes
+    with local_cluster() as cluster:
+        run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs",
+             f"runtime.address={cluster['RAY_ADDRESS']}"])  # fmt: skip
+        said = run(["python", "pipelines/train.py", "train_codec"], **KEYS, **cluster).stdout
+    assert "of inputs copied to s3://lgc/runs" in said
+    assert list((tmp_path / "cache/lgc/inputs").glob("project-*/outputs/data/manifest.json"))
 
     keys = [item.key for item in bucket(endpoint).objects.all()]
     assert [key for key in keys if key.startswith("runs/train_codec-") and key.endswith("weights.safetensors")]

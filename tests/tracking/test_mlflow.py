@@ -109,6 +109,10 @@ def test_a_run_opened_after_the_server_was_away_has_everything(uri: str, tmp_pat
     assert run.data.metrics["train/loss"] == 1.0
     assert run.data.params == {"lr": "1"}
     assert run.data.tags["lgc.start.01"].endswith("1 x cpu")
+    late = MlflowTracker(back, tmp_path / "journals" / "train_codec-fp-f")  # as the driver when its worker has ended
+    late.tags({"device": "cpu"})
+    assert late.close() is None
+    assert client(uri).get_run(run.info.run_id).data.tags["lgc.attempt"] == "1"
 
 
 def test_replay_leaves_a_journal_alone_that_is_being_written(uri: str, tmp_path: Path) -> None:
