@@ -41,7 +41,7 @@ class Server:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + 1500
         while True:
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5)
@@ -90,7 +90,7 @@ def test_a_killed_stage_goes_on_in_the_same_run(prepared: tuple[Path, Run], serv
     root, run = prepared
     environment = {**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root / "none")}
     process = subprocess.Popen([sys.executable, *STAGE[1:]], cwd=root, env=environment, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 400
+    deadline = time.monotonic() + 1500
     while not list(root.glob("runs/train_codec-*/checkpoint-*")):
         assert process.poll() is None
         assert time.monotonic() < deadline
