@@ -8,16 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.job_submission import JobStatus
 
 from lgc.config.load import compose, parse
-from lgc.errors import ConfigError
+from lgc.errors import ConfigError, TrainingError
+from lgc.launch import jobs as jobs_module
 from lgc.launch.cluster import local_cluster
-from lgc.launch.jobs import is_job_server
+from lgc.launch.jobs import PLAN, is_job_server
 from lgc.launch.ports import free_ports
 from tests.project import Run, copy_project, runner
 
@@ -37,6 +40,104 @@ def test_a_job_server_is_told_by_its_scheme(address: str | None, is_one: bool) -
 def test_a_cluster_elsewhere_cannot_record_into_a_file_here() -> None:
     with pytest.raises(ConfigError, match=r"tracking\.uri"):
         parse(compose(["runtime.address=http://10.0.0.1:8265"], CONF))
+
+
+class Jobs:
+    """A job server's client that follows a script: each poll takes the next status, or raises it."""
+
+    def __init__(self, *script: Any, message: str = "", logs: tuple[tuple[str, ...], ...] = ()) -> None:
+        self.script, self.message, self.logs = list(script), message, list(logs)
+        self.submitted: list[str] = []
+        self.deleted: list[str] = []
+
+    def get_job_status(self, job_id: str) -> Any:
+        status = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(status, Exception):
+            raise status
+        return status
+
+    def get_job_info(self, job_id: str) -> Any:
+        return SimpleNamespace(message=self.message)
+
+    def submit_job(self, entrypoint: str, submission_id: str, runtime_env: Mapping[str, Any]) -> None:
+        folder = Path(runtime_env["working_dir"])
+        assert (folder / "lgc" / "launch" / "job_main.py").is_file()
+        self.submitted.append((folder / PLAN).read_text())
+
+    def delete_job(self, job_id: str) -> None:
+        self.deleted.append(job_id)
+
+    async def tail_job_logs(self, job_id: str) -> AsyncIterator[str]:
+        """Each connection starts at the beginning; all but the last break off."""
+        connection = self.logs.pop(0) if self.logs else ()
+        for text in connection:
+            yield text
+        if self.logs:
+            raise RuntimeError("connection closed")
+
+
+UNKNOWN = RuntimeError("Request failed with status code 404: Job lgc-x does not exist.")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "POLL_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "submitted", "deleted", "says"),
+    [
+        (UNKNOWN, 1, 0, "submitted job lgc-x"),
+        (JobStatus.RUNNING, 0, 0, "attached to job lgc-x, which is running"),
+        (JobStatus.PENDING, 0, 0, "attached to job lgc-x, which is pending"),
+        (JobStatus.STOPPED, 1, 1, "submitted job lgc-x again, it had stopped"),
+        (JobStatus.FAILED, 1, 1, "submitted job lgc-x again, it had failed"),
+    ],
+)
+def test_a_job_that_runs_is_joined_and_one_that_ended_badly_is_submitted_again(
+    status: Any, submitted: int, deleted: int, says: str
+) -> None:
+    client, said = Jobs(status), list[str]()
+    jobs_module._submit_or_attach(client, "lgc-x", {"action": "train"}, {}, said.append)
+    assert (len(client.submitted), len(client.deleted), said) == (submitted, deleted, [says])
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(quick: None) -> None:
+    away = ConnectionError("refused")
+    jobs_module._wait(
+        Jobs(JobStatus.RUNNING, away, away, JobStatus.RUNNING, JobStatus.SUCCEEDED), "lgc-x", "http://x"
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "message", "says"),
+    [
+        (JobStatus.STOPPED, "", "was stopped; run the same command again"),
+        (JobStatus.FAILED, "code 1, last available logs:\nload\nerror: no pictures\n", "lgc-x: no pictures"),
+        (JobStatus.FAILED, "node died", "lgc-x: node died"),
+        (UNKNOWN, "", "does not know it any more"),
+    ],
+)
+def test_every_other_end_is_an_error_in_one_line(quick: None, end: Any, message: str, says: str) -> None:
+    with pytest.raises(TrainingError, match=says) as caught:
+        jobs_module._wait(Jobs(JobStatus.RUNNING, end, message=message), "lgc-x", "http://x")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_stays_away_is_given_up(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "PATIENCE_SECONDS", 0.01)
+    with pytest.raises(TrainingError, match="run the same command again to attach"):
+        jobs_module._wait(Jobs(JobStatus.RUNNING, ConnectionError("refused")), "lgc-x", "http://x")
+
+
+def test_logs_go_on_where_a_lost_connection_left_them(quick: None, capsys: pytest.CaptureFixture) -> None:
+    client = Jobs(
+        JobStatus.RUNNING, logs=(("one\n", "two\n"), ("one\ntwo\nth",), ("one\n", "two\nthree\n", "four\n"))
+    )
+    with jobs_module._streamed_logs(client, "lgc-x"):
+        while client.logs:
+            time.sleep(0.01)
+    assert capsys.readouterr().err == "one\ntwo\nthree\nfour\n"
 
 
 @pytest.fixture(scope="module")
