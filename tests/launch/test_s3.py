@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from lgc.config.paths import Paths
 from lgc.config.schema import StorageConfig
+from lgc.data.shards import Split
 from lgc.launch.cluster import local_cluster
+from lgc.launch.inputs import materialise, publish, stage_inputs
 from lgc.launch.ports import free_ports
-from lgc.launch.storage import environment, ray_storage
+from lgc.launch.storage import environment, open_store, ray_storage
 from tests.project import copy_project, runner
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -65,6 +68,20 @@ def test_one_group_configures_every_client() -> None:
     ray = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")
     assert ray["storage_path"] == "lgc/runs"
     assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
+
+
+def test_inputs_travel_over_s3(endpoint: str, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/data").symlink_to(shards)
+    store = open_store(StorageConfig(endpoint, "us-east-1", "lgc", True), "s3://lgc/inputs-test")
+    inputs = stage_inputs("train_codec", Paths(tmp_path))
+    assert publish(inputs, Paths(tmp_path), store) == sum(item.bytes for item in inputs)
+    assert publish(inputs, Paths(tmp_path), store) == 0
+    root = materialise(inputs, store, cache=tmp_path / "cache")
+    assert len(Split(Paths(root).data, "train")) == len(Split(shards, "train"))
+    bucket(endpoint).objects.all().delete()  # the next test looks at all there is
 
 
 def test_data_comes_from_s3_and_checkpoints_and_artifacts_go_there(
