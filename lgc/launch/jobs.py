@@ -4,8 +4,8 @@
 anything else (``auto``, ``host:6379``) is a cluster that this process joins. A job outlives the command that
 submitted it. Its id follows from what it computes, so the same command finds it again.
 
-The dashboard shows a job's variables to whoever holds the cluster's token. Nodes with a role of their own need no keys
-from here: unset AWS_* before submitting.
+The dashboard shows a job's variables to whoever holds the cluster's token. Nodes with a role of their own need no
+keys from here: unset AWS_* before submitting.
 """
 
 from __future__ import annotations
