@@ -130,6 +130,48 @@ def commands(
 
 
 @app.command()
+def train(
+    steps: Annotated[int, typer.Option(help="Training steps of each row in each turn.", min=4)] = 200,
+    turns: Annotated[int, typer.Option(help="Measurements of each row.", min=2)] = 3,
+    threads: Annotated[int, typer.Option(help="Torch threads a worker, in all rows.", min=1)] = 1,
+    ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Measure under Ray Train too.")] = True,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+) -> None:
+    """What loader, Ray, MLflow and checkpoints cost: the project's first training stage in each way, in turns."""
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from lgc.bench.turns import Spread
+    from lgc.cli.project import time_without_changes
+    from lgc.config.paths import Paths
+    from lgc.launch.bench_train import FIRST_STEP, NO_CHANGE, bench_train
+
+    found = bench_train(Paths.here(), steps, turns, threads, ray, lambda line: print(line, file=sys.stderr))
+    table = Table(
+        title=f"{found.threads} threads a worker, {found.turns} turns of {found.images} images: median, quartiles"
+    )
+    for column in ("stage train_codec", "img/s", "against", "share", "goal"):
+        table.add_column(column, justify="left" if column in ("stage train_codec", "against") else "right")
+    for row in found.rows:
+        share, goal = row.ratio.show(3) if row.ratio else "", f">= {row.goal}" if row.goal else ""
+        table.add_row(row.subject, row.rate.show(1), row.base or "", share, goal)
+    Console(width=130).print(table)
+    for name, seconds in found.first_step.items():
+        print(f"from command to first step, {name}: {seconds.show(1)} s (goal <= {FIRST_STEP[name]:.0f} s)")
+    if found.fetch_seconds is not None:
+        print(f"shards from S3 to a worker, once: {found.fetch_seconds.show(2)} s")
+    idle = time_without_changes(turns)
+    if idle is None:
+        print("lgc repro with nothing to do: not measured, the pipeline here is not up to date")
+    else:
+        print(f"lgc repro with nothing to do: {Spread.of(idle).show(1)} s (goal <= {NO_CHANGE:.0f} s)")
+    if out is not None:
+        out.write_text(json.dumps({**asdict(found), "no_change_seconds": idle}, indent=1) + "\n", encoding="utf-8")
+
+
+@app.command()
 def sweep(
     overrides: Annotated[
         list[str] | None,

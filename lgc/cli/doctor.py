@@ -25,13 +25,13 @@ def doctor() -> None:
 
 
 def is_healthy(config: Config, paths: Paths) -> bool:
-    """Print the findings as they come; False when one of them would stop a run."""
+    """Print a table of the findings, each as it comes; False when one of them would stop a run."""
     from lgc.launch.doctor import examine
 
     healthy = True
     for finding in examine(config, paths):
-        print(f"{finding.state:8}{finding.name}: {finding.detail}", flush=True)
+        print(f"{finding.state:9}{finding.name:26}{finding.detail}", flush=True)
         if finding.remedy:
-            print(f"{'':8}-> {finding.remedy}", flush=True)
+            print(f"{'':9}{'':26}-> {finding.remedy}", flush=True)
         healthy = healthy and finding.state != "failed"
     return healthy

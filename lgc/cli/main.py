@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from lgc.cli import bench, codec, data, doctor, model, project, report, services, sweep
+from lgc.cli import bench, codec, data, doctor, model, project, release, report, services, sweep
 from lgc.errors import LgcError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ project.register(app)
 doctor.register(app)
 report.register(app)
 sweep.register(app)
+release.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(model.app, name="model")
 app.add_typer(bench.app, name="bench")

@@ -68,6 +68,11 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     yield "evaluate.bootstrap", config.evaluate.bootstrap > 0, config.evaluate.bootstrap, "above 0"
     for key, uri in (("runtime.storage", config.runtime.storage), ("tracking.artifacts", config.tracking.artifacts)):
         yield key, not (uri or "").startswith("s3://None"), uri, "on a bucket: add storage=s3 storage.bucket=NAME"
+    slack = [name for name, criterion in config.release.rule.items() if criterion.tolerance < 0]
+    yield "release.rule", bool(config.release.rule) and not slack, slack, "measures with tolerances from 0 up"
+    far = (config.runtime.address or "").startswith("http")
+    tracks = config.tracking.enabled and far and config.tracking.uri.startswith("sqlite:")
+    yield "tracking.uri", not tracks, config.tracking.uri, "a server that the cluster reaches, as runtime.address is"
     beside = config.runtime.evaluate_workers
     yield "runtime.evaluate_workers", beside > 0, beside, "above 0"
     workers, fewest = config.runtime.workers, config.runtime.min_workers

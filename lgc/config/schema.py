@@ -11,6 +11,7 @@ from typing import Literal
 
 from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.data.augment import Augment
+from lgc.evaluation.champion import Criterion
 from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.metrics.identity import Embedding
@@ -219,7 +220,8 @@ class RuntimeConfig:
 
     engine: Literal["ray", "local"]
     address: str | None
-    """Of a Ray cluster; null starts one on this machine."""
+    """Of a Ray cluster: ``auto`` or ``host:port`` joins it, ``http(s)://host:8265`` submits training stages to its
+    job server; null starts one on this machine."""
     workers: int
     min_workers: int | None
     """Fewest workers that training goes on with when nodes are lost; null waits until all are back."""
@@ -231,7 +233,7 @@ class RuntimeConfig:
     evaluate_workers: int
     """Processes that measure baselines side by side, about 1 GB each."""
     storage: str
-    """Folder or URI for checkpoints of running stages."""
+    """Folder or URI for checkpoints of running stages, and for what they read where no folder is shared."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +245,8 @@ class TrackingConfig:
     experiment: str
     artifacts: str | None
     """Artifact location of a new experiment; null leaves it to the server."""
+    system_seconds: float | None
+    """Between looks at how busy each node is; null takes none."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,16 @@ class StorageConfig:
     region: str | None
     bucket: str | None
     path_style: bool
+
+
+@dataclass(frozen=True)
+class ReleaseConfig:
+    """``lgc release``. Part of no stage."""
+
+    name: str
+    """Of the registered model."""
+    rule: dict[str, Criterion]
+    """Measure of the evaluate stage -> how it counts against the champion."""
 
 
 @dataclass(frozen=True)
@@ -272,3 +286,4 @@ class Config:
     runtime: RuntimeConfig
     tracking: TrackingConfig
     storage: StorageConfig
+    release: ReleaseConfig

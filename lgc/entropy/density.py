@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +13,6 @@ from torch import nn
 from lgc.backbones import allow_torchvision
 from lgc.entropy.exact import ONE, to_fixed
 from lgc.entropy.tables import SCALE_MIN, TableSet, table_set
-
-allow_torchvision()
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from compressai.entropy_models import EntropyBottleneck, GaussianConditional
 
 _TAIL = 1e-7
 """Probability beyond a factorised table, per side; clipped values pay with a wrong latent, not with bits."""
@@ -34,10 +31,11 @@ class LayerDensity(nn.Module):
     def __init__(self, factorised_channels: int) -> None:
         """``factorised_channels`` is 0 for a layer whose every part is predicted."""
         super().__init__()
+        models = _entropy_models()
         self.bottleneck = (
-            EntropyBottleneck(factorised_channels, init_scale=_INIT_SCALE) if factorised_channels else None
+            models.EntropyBottleneck(factorised_channels, init_scale=_INIT_SCALE) if factorised_channels else None
         )
-        self.conditional = GaussianConditional(None, scale_bound=SCALE_MIN)
+        self.conditional = models.GaussianConditional(None, scale_bound=SCALE_MIN)
 
     def factorised(self, values: torch.Tensor) -> torch.Tensor:
         """Likelihoods of the unit bins around ``values`` (B, C, H, W), in float32."""
@@ -87,3 +85,11 @@ class LayerDensity(nn.Module):
             radius = min(radius, _MAX_RADIUS)
             rows.append(row[_MAX_RADIUS - radius : _MAX_RADIUS + radius + 1])
         return table_set(rows), to_fixed(medians)
+
+
+def _entropy_models() -> Any:
+    """Imported late: the package brings torchvision, data sets and a zoo, more than half of all importing."""
+    allow_torchvision()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("compressai.entropy_models")

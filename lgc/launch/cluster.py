@@ -21,7 +21,7 @@ import psutil
 from lgc.errors import TrainingError
 from lgc.launch.ports import free_ports
 
-START_SECONDS: Final = 60
+START_SECONDS: Final = 180
 _LOOK_SECONDS: Final = 2.0
 _HELPERS_NICENESS: Final = 10
 _KEEP: Final = ("ray::RayTrainWorker", "ray::IDLE")
@@ -45,8 +45,14 @@ def new_access() -> dict[str, str]:
 
 
 @contextmanager
-def local_cluster() -> Iterator[dict[str, str]]:
-    """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) afterwards."""
+def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
+    """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) afterwards.
+
+    ``job_server`` is a loopback port for Ray's dashboard, through which jobs are submitted.
+    """
+    dashboard = [f"--include-dashboard={str(job_server is not None).lower()}"]
+    if job_server is not None:
+        dashboard += ["--dashboard-host=127.0.0.1", f"--dashboard-port={job_server}"]
     access = new_access()
     port, client = free_ports(2)
     # Ray puts sockets below its folder, whose path must stay short
@@ -54,7 +60,7 @@ def local_cluster() -> Iterator[dict[str, str]]:
         command = [
             str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats",
             "--node-ip-address=127.0.0.1", f"--port={port}", f"--ray-client-server-port={client}",
-            "--include-dashboard=false",
+            *dashboard,
             f"--temp-dir={folder}", "--object-store-memory=200000000",
         ]  # fmt: skip
         log = Path(folder) / "head.log"

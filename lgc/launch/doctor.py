@@ -17,6 +17,7 @@ from lgc.config.schema import Config, StorageConfig
 from lgc.data.shards import read_manifest
 from lgc.errors import LgcError
 from lgc.launch import storage
+from lgc.launch.jobs import is_job_server
 from lgc.launch.stage import absolute_uri, storage_folder
 from lgc.tracking.mlflow import describe
 
@@ -54,7 +55,11 @@ def examine(config: Config, paths: Paths) -> Iterator[Finding]:
     if config.runtime.engine == "ray" and config.runtime.address:
         from lgc.launch.doctor_ray import cluster
 
-        yield from cluster(config)
+        shared = paths.root  # joined workers read the project itself, those of jobs what was put into the storage
+        if is_job_server(config.runtime.address):
+            shared = storage_folder(config, paths)
+            shared.mkdir(parents=True, exist_ok=True)
+        yield from cluster(config, shared)
 
 
 def disk(folder: Path) -> Finding:

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from lgc.config.schema import Config, StorageConfig
+from lgc.backbones import lpips_weights
+from lgc.config.schema import Config
+from lgc.errors import TrainingError
 from lgc.launch import storage
-from lgc.launch.doctor import Finding, disk, first_line, probe_s3
+from lgc.launch.doctor import Finding, disk, first_line, shared_memory, store, tracking
+from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
 
 SKEW_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 60
+FINDING: Final = "finding "
+"""Before each finding, as JSON, in the log of a job that looks."""
 PACKAGES: Final = ("lgc", "torch", "ray")
 
 
-def cluster(config: Config) -> Iterator[Finding]:
-    """Resources, then each node's packages, clock, disk and way to S3, then all workers adding up numbers."""
+def cluster(config: Config, shared: Path) -> Iterator[Finding]:
+    """Resources, then each node's packages, clock, disk and ways out, then all workers adding up numbers.
+
+    ``shared`` is the folder that every node must see, unless the storage is on S3.
+    """
     address = config.runtime.address
+    if is_job_server(address):
+        yield from _by_job(config, str(address), shared)
+        return
     try:
         connect(address)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError
@@ -41,57 +55,92 @@ def cluster(config: Config) -> Iterator[Finding]:
     yield Finding("Ray", "ok", detail)
     for node in nodes:
         if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0):
-            yield _node(node, config.storage)
+            yield _node(node, config, shared)
     if workers > 1:
         yield _all_reduce(config)
 
 
-def _node(node: Mapping[str, Any], config: StorageConfig) -> Finding:
+def _by_job(config: Config, address: str, shared: Path) -> Iterator[Finding]:
+    """The same look, from inside the cluster."""
+    plan = {"action": "examine", "config": asdict(config), "shared": str(shared)}
+    try:
+        said = ask_job(
+            address, plan, storage.worker_environment(config.storage), f"lgc-doctor-{uuid.uuid4().hex[:12]}"
+        )
+    except TrainingError as error:
+        remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
+        yield Finding("Ray", "failed", str(error), remedy)
+        return
+    for line in said.splitlines():
+        if line.startswith(FINDING):
+            yield Finding(**json.loads(line.removeprefix(FINDING)))
+
+
+def _node(node: Mapping[str, Any], config: Config, shared: Path) -> Finding:
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     name = f"node {node['NodeManagerAddress']} {node['NodeID'][:6]}"
     look = ray.remote(num_cpus=0)(_look).options(
         scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-        runtime_env={"env_vars": storage.worker_environment(config)},
+        runtime_env={"env_vars": storage.worker_environment(config.storage)},
     )
+    present = [path.name for path in _backbones(config) if path.is_file()]
     before = time.time()
     try:
-        seen = ray.get(look.remote(config), timeout=NODE_SECONDS)
+        seen = ray.get(look.remote(config, shared, present), timeout=NODE_SECONDS)
     except Exception as error:  # a task's own error, a node that died, a timeout
         return Finding(name, "failed", first_line(error), "install lgc there as it is here, or remove the node")
     after = time.time()
-    if seen["s3"]:
-        return Finding(name, "failed", f"S3: {seen['s3']}", "give that node credentials and a way to the endpoint")
     for package in PACKAGES:
         if seen["versions"][package] != importlib.metadata.version(package):
             detail = f"{package} {seen['versions'][package]}, here {importlib.metadata.version(package)}"
             return Finding(name, "failed", detail, "use one image or one set of constraints everywhere")
+    findings = sorted(seen["findings"], key=lambda finding: finding.state != "failed")
+    if findings:
+        return replace(findings[0], name=name, detail=f"{findings[0].name}: {findings[0].detail}")
     skew = max(before - seen["time"], seen["time"] - after, 0.0)
     if skew > SKEW_SECONDS:
         return Finding(
             name, "warning", f"clock off by {skew:.0f} s", "start a time service; S3 refuses such requests"
         )
-    if seen["disk"].state != "ok":
-        return Finding(name, seen["disk"].state, seen["disk"].detail, seen["disk"].remedy)
-    said = "S3 written, read, deleted; " if config.bucket is not None else ""
-    return Finding(name, "ok", f"{said}{seen['disk'].detail}; same versions; clock agrees")
+    reached = [what for what, on in (("S3", config.storage.bucket), ("MLflow", _server(config))) if on]
+    said = f"{' and '.join(reached)} reached; " if reached else ""
+    return Finding(name, "ok", f"{said}{seen['disk']}; same versions; clock agrees")
 
 
-def _look(config: StorageConfig) -> dict[str, Any]:
-    """Runs on a node."""
-    problem = ""
-    if config.bucket is not None:
-        try:
-            probe_s3(config)
-        except Exception as error:  # boto3 makes its exception classes at run time
-            problem = first_line(error)
+def _look(config: Config, shared: Path, backbones: list[str]) -> dict[str, Any]:
+    """Runs on a node: what is wrong there, its versions and time."""
+    space = disk(Path(tempfile.gettempdir()))
+    findings = [space, shared_memory()]
+    if config.storage.bucket is not None:
+        findings.append(store("S3", config.storage))
+    if uri := _server(config):
+        findings.append(tracking(uri))
+    if "://" not in config.runtime.storage and not shared.is_dir():
+        remedy = "share that folder with every node, or compose with runtime.storage on S3"
+        findings.append(Finding("data", "failed", f"no {shared} there", remedy))
+    for path in _backbones(config):
+        if path.name in backbones and not path.is_file():
+            remedy = "put it there or set LGC_WEIGHTS; without it that worker would train without the term"
+            findings.append(Finding("backbone", "failed", f"no {path} there", remedy))
     return {
-        "s3": problem,
+        "findings": [finding for finding in findings if finding.state != "ok"],
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
-        "disk": disk(Path(tempfile.gettempdir())),
+        "disk": space.detail,
         "time": time.time(),
     }
+
+
+def _server(config: Config) -> str | None:
+    """The tracking server that workers record to."""
+    uri = config.tracking.uri
+    return uri if config.tracking.enabled and uri.startswith(("http://", "https://")) else None
+
+
+def _backbones(config: Config) -> list[Path]:
+    """Networks of the training losses."""
+    return [lpips_weights(config.train_codec.perceptual.net)]
 
 
 def _all_reduce(config: Config) -> Finding:

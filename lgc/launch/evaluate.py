@@ -83,18 +83,10 @@ def run_evaluate() -> None:
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
         aside = side_by_side(partial(make_workbench, read_raw(), str(paths.root)), config.runtime.evaluate_workers)
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache", aside)
-        address = run.address
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
             "environment": environment_facts(),
-            "mlflow": None
-            if address is None
-            else {
-                "uri": address.uri,
-                "experiment": run.experiment,
-                "run_id": address.run_id,
-                "runs": dict(run.family),
-            },
+            "mlflow": run.facts(),
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
         }
         origins = {name: model.origin for name, model in ours.items()}

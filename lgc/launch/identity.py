@@ -16,9 +16,9 @@ from lgc.errors import TrainingError
 from lgc.training.identity import Identity, hash_of
 from lgc.training.state import file_sha256
 
-UNTRACKED: Final = ("runtime", "tracking", "storage")
-"""Groups that say where things run, not what they compute."""
-_UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
+UNTRACKED: Final = ("runtime", "tracking", "storage", "release")
+"""Groups that say where things run and what becomes of the result, not what is computed."""
+UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_codec": (),
     "train_reference": (),
     "train_analysis": ("train_codec",),
@@ -27,6 +27,7 @@ _UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_probe": ("finetune_joint",),
     "train_baseline": (),
 }
+"""Stages whose weights a stage starts from."""
 _GROUPS: Final[Mapping[TrainStage, str]] = {
     "train_codec": "train_codec",
     "train_reference": "train_reference",
@@ -63,7 +64,7 @@ def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
             "stage": name,
             "params": stage_params(name, config),
             "data": data_hash(paths),
-            "upstream": {stage: output_sha256(paths.weights(stage)) for stage in _UPSTREAM[name]},
+            "upstream": {stage: output_sha256(paths.weights(stage)) for stage in UPSTREAM[name]},
             "code": code_hashes(),
         }
     )
@@ -92,6 +93,13 @@ def pipeline_key(config: Config, paths: Paths) -> str:
 def params_hash(parts: Sequence[Any]) -> str:
     """Hash of a list of settings (dataclasses or plain values)."""
     return hash_of([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
+
+
+def provenance(paths: Paths) -> dict[str, str]:
+    """What a run was made from: commit and dirty flag, the hashes of ``dvc.lock`` and of the data's manifest."""
+    lock = paths.root / "dvc.lock"
+    facts = {"data.manifest": data_hash(paths), **git_facts(paths.root)}
+    return facts | ({"dvc.lock": file_sha256(lock)[:16]} if lock.is_file() else {})
 
 
 def git_facts(root: Path) -> dict[str, str]:

@@ -16,9 +16,11 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
+from lgc.launch.storage import ray_storage, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, train
 from lgc.training.context import Bar, Context
 from lgc.training.trainer import Interrupted
@@ -34,42 +36,34 @@ _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def run_ray(
-    job: Job,
-    storage: Mapping[str, Any],
-    name: str,
-    workers: tuple[int, int],
-    device: str,
-    max_failures: int,
-    address: str | None,
-    environment: Mapping[str, str],
-    audience: Audience = NOBODY,
-) -> Path:
-    """Train to the end; returns a local copy of the final checkpoint (the caller's to delete).
+def run_ray(job: Job, config: Config, where: str, name: str, address: str | None, audience: Audience = NOBODY) -> Any:
+    """Train to the end; returns Ray's checkpoint.
 
     Args:
         job: what to train.
-        storage: ``storage_path`` for checkpoints, and ``storage_filesystem`` where it is no local folder.
-        name: of the run within ``storage``; the same name continues.
-        workers: data-parallel workers, fewest and most. Where they differ, training goes on with those that are left
-            when a node is lost, and with more when nodes come.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        max_failures: restarts from the last checkpoint before giving up.
+        config: for workers, device, failures and access to the storage. Where fewest and most workers differ,
+            training goes on with those that are left when a node is lost, and with more when nodes come.
+        where: URI or folder of the storage for checkpoints.
+        name: of the run within the storage; the same name continues.
         address: of a running cluster; None uses ``RAY_ADDRESS`` or starts Ray on this machine.
-        environment: variables for the workers.
         audience: who else looks on; with a board of its own nothing is drawn here.
 
     Raises:
         TrainingError: the job failed for good; the message is its last error.
         Interrupted: Ctrl-C.
     """
+    runtime = config.runtime
+    # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
+    environment = {**worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)}
     connect(address)  # before Ray is imported here: it reads its environment then
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    fewest, most = workers
-    use_gpu = device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU", 0) >= fewest)
+    fewest, most = runtime.min_workers or runtime.workers, runtime.workers
+    use_gpu = runtime.device == "cuda" or (
+        runtime.device == "auto" and ray.cluster_resources().get("GPU", 0) >= fewest
+    )
     board = audience.board or ray.remote(num_cpus=0)(Board).remote()
     # Ray's own type hints name the older classes
     scaling: dict[str, Any] = {
@@ -84,9 +78,9 @@ def run_ray(
         scaling_config=ray_train.ScalingConfig(**scaling),
         run_config=ray_train.RunConfig(  # type: ignore[call-arg]
             name=name,
-            **storage,
-            worker_runtime_env={"env_vars": dict(environment)},
-            failure_config=ray_train.FailureConfig(max_failures=max_failures),
+            **ray_storage(config.storage, where),
+            worker_runtime_env={"env_vars": environment},
+            failure_config=ray_train.FailureConfig(max_failures=runtime.max_failures),
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
             callbacks=list(audience.callbacks),
         ),
@@ -103,14 +97,19 @@ def run_ray(
         raise TrainingError(result.return_value)
     if result.checkpoint is None:
         raise TrainingError(f"{name}: Ray returned no checkpoint")
+    return result.checkpoint
+
+
+def download(checkpoint: Any, name: str) -> Path:
+    """A local copy of Ray's checkpoint (the caller's to delete)."""
     local = Path(tempfile.mkdtemp(prefix=f"lgc-{name}-"))
-    result.checkpoint.to_directory(str(local))
+    checkpoint.to_directory(str(local))
     return local
 
 
 def connect(address: str | None) -> None:
     """Join a running cluster, or start Ray on this machine for as long as this process lives."""
-    _set_environment(address)
+    set_environment(address)
     import ray
 
     if ray.is_initialized():
@@ -126,7 +125,7 @@ def connect(address: str | None) -> None:
         )
 
 
-def _set_environment(address: str | None) -> None:
+def set_environment(address: str | None) -> None:
     """What Ray reads when it is first imported; what the user set wins."""
     for key, value in {**QUIET, **_TRAIN_SETTINGS}.items():
         os.environ.setdefault(key, value)
@@ -147,6 +146,7 @@ class RayContext:
         self.rank: int = context.get_world_rank()
         self.world_size: int = context.get_world_size()
         self.device: torch.device = get_device()
+        self.node: int | None = None if context.get_local_rank() else context.get_node_rank()
         self._restored: Path | None = None
 
     def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:

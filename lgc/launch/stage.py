@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,13 +23,19 @@ from lgc.config.schema import Config
 from lgc.config.variants import vary
 from lgc.errors import LgcError, TrainingError
 from lgc.launch import storage
-from lgc.launch.identity import git_facts, identify, pipeline_key, stage_params
+from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
+from lgc.launch.inputs import publish, stage_inputs
+from lgc.launch.jobs import Detached, is_job_server, train_as_job
 from lgc.launch.local import run_local
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
-from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress
+from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay
 from lgc.training.identity import Identity
 from lgc.training.state import STATE, read_state
 from lgc.training.trainer import Interrupted
+
+_PATIENCE: Final = 30.0
+_PATIENCE_WITHOUT_SERVER: Final = 2.0
+"""Seconds for delivering records; what is not delivered waits in the journal."""
 
 
 @dataclass(frozen=True)
@@ -37,36 +44,50 @@ class StageRun:
 
     address: RunAddress | None
     journal: Path
-    experiment: str = ""
-    family: Mapping[str, str] = field(default_factory=dict)
-    """Run ids of the pipeline and all its stages so far, by stage."""
 
     def images(self, *files: Path) -> None:
         """Show finished pictures among the run's images."""
-        if self.address is None:
-            return
-        tracker = MlflowTracker(self.address, self.journal)
-        for file in files:
-            with Image.open(file) as picture:
-                tracker.image(file.stem, np.asarray(picture.convert("RGB")), step=0)
-        _say(tracker.close())
+
+        def show(tracker: MlflowTracker) -> None:
+            for file in files:
+                with Image.open(file) as picture:
+                    tracker.image(file.stem, np.asarray(picture.convert("RGB")), step=0)
+
+        self._record(show)
+
+    def facts(self) -> dict[str, Any] | None:
+        """Where this run and its pipeline's other runs are found; None when no server knows them."""
+        if self.address is None or self.address.run_id is None:
+            return None
+        try:
+            experiment, runs = family(self.address)
+        except Exception as error:  # as when it was opened
+            _say(_complaint(error))
+            return None
+        return {"uri": self.address.uri, "experiment": experiment, "run_id": self.address.run_id, "runs": runs}
 
     def artifacts(self, *files: Path) -> None:
         """Keep finished files with the run; a server that is away is reported, not raised."""
-        if self.address is None:
-            return
-        tracker = MlflowTracker(self.address, self.journal)
-        for file in files:
-            tracker.artifact(file)
-        _say(tracker.close())
+
+        def keep(tracker: MlflowTracker) -> None:
+            for file in files:
+                tracker.artifact(file)
+
+        self._record(keep)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Final values of a stage that is no training."""
-        if self.address is None:
-            return
-        tracker = MlflowTracker(self.address, self.journal)
-        tracker.metrics(values, step)
-        _say(tracker.close())
+        self._record(lambda tracker: tracker.metrics(values, step))
+
+    def end(self, status: str) -> None:
+        """Close the run, and its pipeline's, as FINISHED, FAILED or KILLED."""
+        self._record(lambda tracker: tracker.end(status))
+
+    def _record(self, action: Callable[[MlflowTracker], object]) -> None:
+        if self.address is not None:
+            tracker = MlflowTracker(self.address, self.journal)
+            action(tracker)
+            _say(tracker.close(_PATIENCE if self.address.run_id else _PATIENCE_WITHOUT_SERVER))
 
 
 def run_training(name: TrainStage, variant: str = "") -> None:
@@ -117,21 +138,21 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
         _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device)
-    from lgc.launch.ray_train import run_ray
-
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
-    return run_ray(
-        job,
-        storage.ray_storage(config.storage, where),
-        name,
-        check_workers(job.stage, config),
-        runtime.device,
-        runtime.max_failures,
-        runtime.address,
-        # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
-        {**storage.worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)},
-        audience,
-    )
+    as_job = is_job_server(runtime.address)
+    if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
+        store = storage.open_store(config.storage, where)
+        job = replace(job, inputs=stage_inputs(job.stage, paths), inputs_at=where)
+        if copied := publish(job.inputs, paths, store):
+            print(f"{job.stage}: {copied / 1e6:,.1f} MB of inputs copied to {where}", flush=True)
+    if as_job:
+        assert runtime.address is not None
+        job = replace(job, journal=f"~/.cache/lgc/journal/{name}")
+        environment = storage.worker_environment(config.storage)
+        return train_as_job(job, runtime.address, where, store, name, environment)
+    from lgc.launch.ray_train import download, run_ray
+
+    return download(run_ray(job, config, where, name, runtime.address, audience), name)
 
 
 def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | None:
@@ -188,39 +209,55 @@ def _export(name: TrainStage, config: Config, paths: Paths, checkpoint: Path, ru
 
 @contextmanager
 def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]) -> Iterator[StageRun]:
-    """Open the stage's MLflow run below its pipeline's, and close it as it deserves."""
-    journal = storage_folder(config, paths) / "journal" / f"{name}-{key}".replace(" ", "-").replace("/", "-")
+    """Open the stage's MLflow run below its pipeline's, and close it as it deserves.
+
+    When the server is away, everything is journaled, and the run is opened when it is back.
+    """
+    journals = storage_folder(config, paths) / "journal"
+    journal = journals / f"{name}-{key}".replace(" ", "-").replace("/", "-")
     if not config.tracking.enabled:
         yield StageRun(None, journal)
         return
-    opened = _quietly(lambda: _open_run(name, key, config, paths, params))
-    if opened is None:
-        yield StageRun(None, journal)
-        return
-    runs, parent, run_id, family = opened
-    run = StageRun(RunAddress(runs.uri, run_id), journal, runs.experiment, family)
+    address = _open(name, key, config, paths, params)
+    run = StageRun(address, journal)
+    if address.run_id:
+        for line in replay(journals):
+            _say(line)
     run.artifacts(paths.root / PARAMS)
-    status = "FAILED"
+    status: str | None = "FAILED"
     try:
         yield run
         status = "FINISHED"
+    except Detached:
+        status = None  # the job goes on
+        raise
     except (KeyboardInterrupt, Interrupted):
         status = "KILLED"
         raise
     finally:
-        _quietly(lambda: runs.end(run_id, status, parent))
+        if status is not None:
+            run.end(status)
 
 
-def _open_run(
-    name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]
-) -> tuple[PipelineRuns, str, str, Mapping[str, str]]:
+def _open(name: str, key: str, config: Config, paths: Paths, params: Mapping[str, Any]) -> RunAddress:
     tracking = config.tracking
-    runs = PipelineRuns(absolute_uri(tracking.uri, paths), tracking.experiment, tracking.artifacts)
     pipeline = pipeline_key(config, paths)
-    facts = {**git_facts(paths.root), **environment_facts()}
-    parent = runs.parent(pipeline, f"{config.data.name} {pipeline[:6]}", facts)
-    run_id = runs.stage(parent, name, key, params, facts)
-    return runs, parent, run_id, runs.family(parent)
+    uri = absolute_uri(tracking.uri, paths)
+    opening = Opening(
+        experiment=tracking.experiment,
+        artifacts=tracking.artifacts,
+        pipeline=pipeline,
+        pipeline_name=f"{config.data.name} {pipeline[:6]}",
+        stage=name,
+        key=key,
+        params=dict(params),
+        tags={**provenance(paths), **environment_facts()},
+    )
+    try:
+        return RunAddress(uri, open_run(uri, opening))
+    except Exception as error:  # whatever the client and its transport raise must not end training
+        _say(f"{_complaint(error)}, records wait in the journal")
+        return RunAddress(uri, None, opening)
 
 
 def environment_facts() -> dict[str, str]:
@@ -229,6 +266,7 @@ def environment_facts() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "ray": importlib.metadata.version("ray"),
         "machine": platform.machine(),
         "gpu": gpu,
     }
@@ -254,15 +292,9 @@ def main(action: Callable[[], None]) -> None:
         sys.exit(130)
 
 
-def _quietly(action: Callable[[], Any]) -> Any:
-    """Tracking may fail, training may not fail because of it."""
-    try:
-        return action()
-    except Exception as error:
-        _say(
-            f"tracking: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}; going on without"
-        )
-        return None
+def _complaint(error: Exception) -> str:
+    said = str(error).splitlines()[0] if str(error) else ""
+    return f"tracking: {type(error).__name__}: {said}; going on"
 
 
 def _say(line: str | None) -> None:

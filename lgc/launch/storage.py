@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lgc.config.schema import StorageConfig
+from lgc.launch.inputs import Store
 
 _PASSED_ON = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS",
@@ -49,9 +50,19 @@ def worker_environment(storage: StorageConfig) -> dict[str, str]:
 
 def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
     """``storage_path`` and ``storage_filesystem`` for Ray; pyarrow ignores ``AWS_ENDPOINT_URL``."""
+    if urlsplit(uri).scheme != "s3":
+        return {"storage_path": uri}
+    store = open_store(storage, uri)
+    return {"storage_path": store.folder, "storage_filesystem": store.filesystem}
+
+
+def open_store(storage: StorageConfig, uri: str) -> Store:
+    """``s3://bucket/folder`` or a local folder behind one kind of file system."""
+    from pyarrow.fs import LocalFileSystem
+
     parts = urlsplit(uri)
     if parts.scheme != "s3":
-        return {"storage_path": uri}
+        return Store(LocalFileSystem(), uri.rstrip("/"))
     from lgc.launch.patient_s3 import PatientS3
 
     options: dict[str, Any] = {
@@ -67,4 +78,4 @@ def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
     if storage.endpoint:
         endpoint = urlsplit(storage.endpoint)
         options |= {"endpoint_override": endpoint.netloc, "scheme": endpoint.scheme}
-    return {"storage_path": f"{parts.netloc}{parts.path}", "storage_filesystem": PatientS3(**options)}
+    return Store(PatientS3(**options), f"{parts.netloc}{parts.path}".rstrip("/"))

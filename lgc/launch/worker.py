@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +16,11 @@ from lgc.build import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary
+from lgc.launch.inputs import Input, materialise
+from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
+from lgc.tracking.system import SystemMonitor
 from lgc.training.context import Context
 from lgc.training.identity import Identity
 from lgc.training.trainer import fit
@@ -36,6 +42,20 @@ class Job:
     variant: str = ""
     label: str = ""
     """Stands before the stage's name in whatever is shown, e.g. which trial this is."""
+    inputs: tuple[Input, ...] = ()
+    """Files that workers copy from ``inputs_at`` to a root of their own; none when they share the project's."""
+    inputs_at: str = ""
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Job:
+        """The inverse of :func:`dataclasses.asdict`."""
+        run = plain["run"]
+        made = {
+            "run": None if run is None else RunAddress.from_dict(run),
+            "identity": Identity(**plain["identity"]),
+            "inputs": tuple(Input(**item) for item in plain["inputs"]),
+        }
+        return cls(**{**plain, **made})
 
 
 @dataclass(frozen=True)
@@ -55,14 +75,14 @@ NOBODY: Final = Audience()
 def train(job: Job, context: Context) -> None:
     """Train a stage to its end in this process."""
     torch.set_num_threads(job.threads)
-    config = vary(parse(job.raw_config), job.variant, job.stage)
-    paths = Paths(Path(job.root), job.variant)
-    stage = make_stage(job.stage, config, paths, context)
-    tracker = _tracker(job, context)
+    whole, root = parse(job.raw_config), Path(job.root)
+    if job.inputs:
+        root = materialise(job.inputs, open_store(whole.storage, job.inputs_at), context.say)
+    stage = make_stage(job.stage, vary(whole, job.variant, job.stage), Paths(root, job.variant), context)
     if context.rank == 0:
         for line in stage.notices:
             context.say(f"{job.label}{job.stage}: {line}")
-    try:
+    with _tracked(job, whole.tracking.system_seconds, context) as tracker:
         fit(
             stage.state,
             stage.loader,
@@ -74,15 +94,27 @@ def train(job: Job, context: Context) -> None:
             identity=job.identity,
             guards=stage.guards,
         )
+
+
+@contextmanager
+def _tracked(job: Job, system_seconds: float | None, context: Context) -> Iterator[Tracker]:
+    """The tracker of rank 0, and one worker a node that records how busy its node is."""
+    speaks = context.rank == 0 or (context.node is not None and job.run is not None and bool(job.run.run_id))
+    if job.run is None or not speaks:
+        yield NullTracker()
+        return
+    folder = Path(job.journal + ("" if context.rank == 0 else f"-node{context.node}")).expanduser()
+    tracker = MlflowTracker(job.run, folder)
+    if context.rank == 0:
+        tracker.start(f"{context.world_size} x {context.device.type}, {job.threads} threads each")
+        tracker.tags({"device": context.device.type, "workers": str(context.world_size)})
+    watch = context.node is not None and system_seconds is not None
+    try:
+        with SystemMonitor(tracker, context.node or 0, system_seconds or 0) if watch else contextlib.nullcontext():
+            yield tracker if context.rank == 0 else NullTracker()
     finally:
-        if isinstance(tracker, MlflowTracker) and (complaint := tracker.close()):
+        if complaint := tracker.close():
             context.say(complaint)
-
-
-def _tracker(job: Job, context: Context) -> Tracker:
-    if job.run is None or context.rank:
-        return NullTracker()
-    return MlflowTracker(job.run, Path(job.journal))
 
 
 def threads_for(configured: int | None, workers: int) -> int:

@@ -8,15 +8,23 @@ process ends is replayed by the next one that opens the same journal.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+RECORDS: Final = "records.jsonl"
+SENT: Final = "sent"
 Record = Mapping[str, Any]
 Send = Callable[[list[Record]], None]
+
+
+def unsent_journals(folder: Path) -> list[Path]:
+    """Journals directly below ``folder`` that hold undelivered records and that no process is writing."""
+    return [path.parent for path in sorted(folder.glob(f"*/{RECORDS}")) if _unsent(path.parent) and _is_free(path)]
 
 
 class Journal:
@@ -26,26 +34,30 @@ class Journal:
         """Start delivering in a thread; ``send`` takes records in order and raises when it cannot."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._path, self._mark = folder / "records.jsonl", folder / "sent"
+        self._path, self._mark = folder / RECORDS, folder / SENT
         self._send, self._retry, self._batch = send, retry_seconds, batch
         self._file = self._path.open("a", encoding="utf-8")
         if self._path.stat().st_size and not self._path.read_bytes().endswith(b"\n"):
             self._file.write("\n")  # an earlier process died in the middle of a line
+        with contextlib.suppress(OSError):  # file systems without locks, or a process that is about to end
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._writing = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self.last_error: str | None = None
         self._thread = threading.Thread(target=self._deliver, name="lgc-journal", daemon=True)
         self._thread.start()
 
     def append(self, record: Record) -> None:
-        """Write a record; returns at once."""
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        """Write a record; returns at once. Any thread may call it."""
+        with self._writing:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
         self._wake.set()
 
     @property
     def unsent(self) -> int:
         """Bytes not yet delivered."""
-        return self._path.stat().st_size - self._sent()
+        return _unsent(self.folder)
 
     def close(self, patience: float = 20.0) -> bool:
         """Deliver what is left, for at most ``patience`` seconds; whether all of it was delivered."""
@@ -59,11 +71,8 @@ class Journal:
         self._file.close()
         return self.unsent == 0
 
-    def _sent(self) -> int:
-        return int(self._mark.read_text()) if self._mark.is_file() else 0
-
     def _deliver(self) -> None:
-        position = self._sent()
+        position = _sent(self.folder)
         while not self._closing.is_set():
             records, after = self._read(position)
             if after == position:
@@ -95,3 +104,21 @@ class Journal:
                 with contextlib.suppress(ValueError):  # a line that a crash cut short
                     records.append(json.loads(line))
         return records, position
+
+
+def _sent(folder: Path) -> int:
+    mark = folder / SENT
+    return int(mark.read_text()) if mark.is_file() else 0
+
+
+def _unsent(folder: Path) -> int:
+    return (folder / RECORDS).stat().st_size - _sent(folder)
+
+
+def _is_free(records: Path) -> bool:
+    with records.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True

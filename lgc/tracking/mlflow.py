@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
 
-from lgc.tracking.journal import Journal, Record
+from lgc.atomic import replacing_file
+from lgc.tracking.journal import Journal, Record, unsent_journals
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,6 +24,11 @@ PIPELINE_TAG: Final = "lgc.pipeline"
 STAGE_TAG: Final = "lgc.stage"
 KEY_TAG: Final = "lgc.key"
 ATTEMPT_TAG: Final = "lgc.attempt"
+"""How often the stage's command was run."""
+START_TAG: Final = "lgc.start"
+"""``lgc.start.01`` and so on: when workers started, how many, on what; more than attempts after failures."""
+ADDRESS: Final = "address.json"
+"""Beside a journal: the run that its records belong to."""
 PARENT_TAG: Final = "mlflow.parentRunId"
 POSITION: Final = "recorded"
 """``recorded/<family>`` is a metric whose latest value says how far a run has been recorded."""
@@ -36,11 +43,36 @@ _REQUEST_SETTINGS: Final = {
 
 
 @dataclass(frozen=True)
+class Opening:
+    """What a stage's run and the pipeline's run above it are found by, or made from."""
+
+    experiment: str
+    artifacts: str | None
+    """Where a new experiment keeps its files; None leaves it to the server."""
+    pipeline: str
+    """Key of the pipeline."""
+    pipeline_name: str
+    stage: str
+    key: str
+    """Of the stage: the same key is the same run."""
+    params: Mapping[str, Any]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class RunAddress:
     """All that a worker needs to record into a run."""
 
     uri: str
-    run_id: str
+    run_id: str | None
+    """None when the server was away; whoever reaches it first opens the run by ``opening``."""
+    opening: Opening | None = None
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> RunAddress:
+        """The inverse of :func:`dataclasses.asdict`."""
+        opening = plain["opening"]
+        return cls(plain["uri"], plain["run_id"], None if opening is None else Opening(**opening))
 
 
 def client(uri: str) -> MlflowClient:
@@ -86,9 +118,23 @@ class PipelineRuns:
         run = self._client.create_run(self.experiment, tags=every, run_name=name)
         return run.info.run_id
 
-    def stage(self, parent: str, stage: str, key: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        """Id of a stage's run under ``parent``; the same one for the same ``key``, with one more attempt."""
+    def stage(
+        self,
+        parent: str,
+        stage: str,
+        key: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        adopt: bool = False,
+    ) -> str:
+        """Id of a stage's run under ``parent``; the same one for the same ``key``, with one more attempt.
+
+        With ``adopt``, a run of the same key under another parent goes on under this one: a stage that was stopped,
+        and whose pipeline then changed elsewhere, trains on from its checkpoint and stays one run.
+        """
         found = self._find({PARENT_TAG: parent, STAGE_TAG: stage, KEY_TAG: key})
+        if found is None and adopt and (found := self._find({STAGE_TAG: stage, KEY_TAG: key})):
+            self._client.set_tag(found, PARENT_TAG, parent)
         if found:
             attempt = int(self._client.get_run(found).data.tags.get(ATTEMPT_TAG, "1")) + 1
             self._client.update_run(found, status="RUNNING")
@@ -101,11 +147,9 @@ class PipelineRuns:
             self._client.set_tag(found, name, value)
         return found
 
-    def family(self, parent: str) -> dict[str, str]:
-        """Ids of the pipeline's run and of its stages' runs, the latest of each, by stage."""
-        query = f"tags.`{PARENT_TAG}` = '{parent}'"
-        children = self._client.search_runs([self.experiment], query, order_by=["attributes.start_time ASC"])
-        return {"pipeline": parent} | {run.data.tags[STAGE_TAG]: run.info.run_id for run in children}
+    def resume(self, run_id: str) -> None:
+        """Mark a run as running again."""
+        self._client.update_run(run_id, status="RUNNING")
 
     def end(self, run_id: str, status: str, parent: str | None = None) -> None:
         """Close a run as FINISHED, FAILED or KILLED, and its parent with it."""
@@ -126,12 +170,51 @@ class PipelineRuns:
             self._client.log_batch(run_id, params=flat[start : start + 100])
 
 
+def open_run(uri: str, opening: Opening) -> str:
+    """Id of a stage's run, found or made under its pipeline's, both running from now on."""
+    runs = PipelineRuns(uri, opening.experiment, opening.artifacts)
+    parent = runs.parent(opening.pipeline, opening.pipeline_name, opening.tags)
+    runs.resume(parent)
+    return runs.stage(parent, opening.stage, opening.key, opening.params, opening.tags, adopt=True)
+
+
+def family(address: RunAddress) -> tuple[str, dict[str, str]]:
+    """Experiment of an open run, and run ids of its pipeline and of all stages (the latest of each), by stage."""
+    asked = client(address.uri)
+    assert address.run_id is not None
+    run = asked.get_run(address.run_id)
+    parent = run.data.tags[PARENT_TAG]
+    children = asked.search_runs(
+        [run.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'", order_by=["attributes.start_time ASC"]
+    )
+    stages = {child.data.tags[STAGE_TAG]: child.info.run_id for child in children}
+    return run.info.experiment_id, {"pipeline": parent, **stages}
+
+
+def replay(folder: Path) -> list[str]:
+    """Deliver what the journals below ``folder`` still hold; a line for each that could not be."""
+    complaints = []
+    for journal in unsent_journals(folder):
+        if (journal / ADDRESS).is_file():
+            complaints.append(MlflowTracker(read_address(journal), journal).close())
+    return [line for line in complaints if line]
+
+
+def read_address(journal: Path) -> RunAddress:
+    """The run that a journal's records belong to."""
+    return RunAddress.from_dict(json.loads((journal / ADDRESS).read_text(encoding="utf-8")))
+
+
 class MlflowTracker:
     """Records into one run from a worker. Never raises, never waits for the server."""
 
     def __init__(self, address: RunAddress, journal_folder: Path) -> None:
-        """``journal_folder`` keeps what the server has not taken yet."""
-        self._address = address
+        """``journal_folder`` keeps what the server has not taken yet, and the run once somebody opened it."""
+        journal_folder.mkdir(parents=True, exist_ok=True)
+        self._address, self._place = address, journal_folder / ADDRESS
+        if address.run_id is None and self._place.is_file():
+            self._address = replace(address, run_id=read_address(journal_folder).run_id)
+        self._keep_address()
         self._client: MlflowClient | None = None
         self._recorded: dict[str, float] | None = None
         self._pictures = journal_folder / "pictures"
@@ -157,6 +240,14 @@ class MlflowTracker:
         """Facts about the run."""
         self._journal.append({"kind": "tags", "values": dict(values)})
 
+    def start(self, text: str) -> None:
+        """That workers start, as one line; kept in a numbered tag."""
+        self._journal.append({"kind": "start", "text": f"{_clock()} {text}"})
+
+    def end(self, status: str) -> None:
+        """Close the run as FINISHED, FAILED or KILLED, and its parent with it."""
+        self._journal.append({"kind": "end", "status": status, "time": _now()})
+
     def close(self, patience: float = 30.0) -> str | None:
         """Deliver what is left; a line that says so when that fails."""
         if self._journal.close(patience):
@@ -169,12 +260,26 @@ class MlflowTracker:
     def _send(self, records: list[Record]) -> None:
         if self._client is None:
             self._client = client(self._address.uri)
+        if self._address.run_id is None:
+            assert self._address.opening is not None
+            run_id = open_run(self._address.uri, self._address.opening)
+            self._address = replace(self._address, run_id=run_id)
+            self._keep_address()
         if self._recorded is None:
-            run = self._client.get_run(self._address.run_id)
+            run = self._client.get_run(self._run)
             self._recorded = {k: v for k, v in run.data.metrics.items() if k.startswith(f"{POSITION}/")}
         self._send_metrics([r for r in records if r["kind"] == "metrics"])
         for record in records:
             self._send_other(record)
+
+    @property
+    def _run(self) -> str:
+        assert self._address.run_id is not None
+        return self._address.run_id
+
+    def _keep_address(self) -> None:
+        with replacing_file(self._place) as partial:
+            partial.write_text(json.dumps(asdict(self._address)), encoding="utf-8")
 
     def _send_metrics(self, records: Iterable[Record]) -> None:
         from mlflow.entities import Metric
@@ -190,12 +295,21 @@ class MlflowTracker:
             values = {**record["values"], position: float(step)}
             metrics += [Metric(name, value, record["time"], step) for name, value in values.items()]
         for start in range(0, len(metrics), 900):
-            self._client.log_batch(self._address.run_id, metrics=metrics[start : start + 900])
+            self._client.log_batch(self._run, metrics=metrics[start : start + 900])
 
     def _send_other(self, record: Record) -> None:
         assert self._client is not None
-        run = self._address.run_id
-        if record["kind"] == "tags":
+        run = self._run
+        if record["kind"] == "start":
+            starts = {k: v for k, v in self._client.get_run(run).data.tags.items() if k.startswith(START_TAG)}
+            if record["text"] not in starts.values():  # a record may come twice
+                self._client.set_tag(run, f"{START_TAG}.{len(starts) + 1:02}", record["text"])
+        elif record["kind"] == "end":
+            parent = self._client.get_run(run).data.tags.get(PARENT_TAG)
+            for one in (run, parent):
+                if one is not None:
+                    self._client.set_terminated(one, record["status"], record["time"])
+        elif record["kind"] == "tags":
             for name, value in record["values"].items():
                 self._client.set_tag(run, name, value)
         elif record["kind"] == "artifact" and Path(record["path"]).is_file():
@@ -223,8 +337,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
 
 def _family(values: Mapping[str, float]) -> str:
     """``train`` of ``train/rate.semantic``: values that are recorded together."""
-    return next(iter(values), "").split("/")[0]
+    return next(iter(values), "").rpartition("/")[0]
 
 
 def _now() -> int:
     return int(time.time() * 1000)
+
+
+def _clock() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

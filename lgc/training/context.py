@@ -28,6 +28,8 @@ class Context(Protocol):
     rank: int
     world_size: int
     device: torch.device
+    node: int | None
+    """This worker's node, on one worker of each node; None on the others."""
 
     def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
         """Prepare a module for data-parallel training; its ``forward`` is then the only way to train it."""
@@ -67,6 +69,7 @@ class LocalContext:
 
     rank = 0
     world_size = 1
+    node: int | None = 0
 
     def __init__(self, folder: Path | str, device: torch.device | str = "cpu", show_bar: bool = True) -> None:
         self._folder = Path(folder)

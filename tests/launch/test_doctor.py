@@ -98,5 +98,5 @@ def test_the_verdict_and_what_is_printed(
     broken = replace(config, data=replace(config.data, source=str(tmp_path / "none")))
     assert not is_healthy(broken, Paths(tmp_path))
     lines = capsys.readouterr().out.splitlines()
-    place = next(number for number, line in enumerate(lines) if line.startswith("failed  data: "))
+    place = next(number for number, line in enumerate(lines) if line.split()[:2] == ["failed", "data"])
     assert lines[place + 1].strip().startswith("-> set data.source")

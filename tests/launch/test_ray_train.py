@@ -73,11 +73,11 @@ def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     address = cluster["RAY_ADDRESS"]
     run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=2"])
     done = run(["lgc", "doctor"], **cluster)
-    assert f"ok      Ray: {address}: 1 nodes" in done.stdout
+    assert f"{'ok':9}{'Ray':26}{address}: 1 nodes" in done.stdout
     (node,) = [line for line in done.stdout.splitlines() if " node " in line]
-    assert node.startswith("ok      node ")
+    assert node.startswith("ok       node ")
     assert node.endswith("; same versions; clock agrees")
-    assert "ok      gloo: 2 workers added their ranks" in done.stdout
+    assert f"{'ok':9}{'gloo':26}2 workers added their ranks" in done.stdout
     run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=999"])
     done = run(["lgc", "repro"], check=False, **cluster)
     assert done.returncode == 1

@@ -17,10 +17,14 @@ from typing import Any
 
 import pytest
 
+from lgc.config.paths import Paths
 from lgc.config.schema import StorageConfig
+from lgc.data.shards import Split
+from lgc.launch.cluster import local_cluster
+from lgc.launch.inputs import materialise, publish, stage_inputs
 from lgc.launch.patient_s3 import PatientS3
 from lgc.launch.ports import free_ports
-from lgc.launch.storage import environment, ray_storage
+from lgc.launch.storage import environment, open_store, ray_storage
 from tests.project import copy_project, runner
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -128,17 +132,40 @@ def test_the_patient_client_is_the_same_after_ray_sent_it() -> None:
     assert sent == client
 
 
-def test_checkpoints_and_artifacts_go_to_s3(endpoint: str, tmp_path: Path) -> None:
+def test_inputs_travel_over_s3(endpoint: str, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/data").symlink_to(shards)
+    store = open_store(StorageConfig(endpoint, "us-east-1", "lgc", True), "s3://lgc/inputs-test")
+    inputs = stage_inputs("train_codec", Paths(tmp_path))
+    assert publish(inputs, Paths(tmp_path), store) == sum(item.bytes for item in inputs)
+    assert publish(inputs, Paths(tmp_path), store) == 0
+    root = materialise(inputs, store, cache=tmp_path / "cache")
+    assert len(Split(Paths(root).data, "train")) == len(Split(shards, "train"))
+    bucket(endpoint).objects.all().delete()  # the next test looks at all there is
+
+
+def test_data_comes_from_s3_and_checkpoints_and_artifacts_go_there(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = copy_project(tmp_path / "project")
     run = runner(root)
     overrides = ["profile=smoke", "storage=s3", f"storage.endpoint={endpoint}", "tracking=s3"]
     run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs"], **KEYS)
     assert (
-        f"ok      S3 from here: s3://lgc at {endpoint}: wrote, read, deleted" in run(["lgc", "doctor"], **KEYS).stdout
+        f"{'ok':9}{'S3 from here':26}s3://lgc at {endpoint}: wrote, read, deleted"
+        in run(["lgc", "doctor"], **KEYS).stdout
     )
     assert list(bucket(endpoint).objects.all()) == []
     run(["python", "pipelines/prepare.py"], **KEYS)
-    run(["python", "pipelines/train.py", "train_codec"], **KEYS)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # of the cluster's nodes
+    with local_cluster() as cluster:
+        run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs",
+             f"runtime.address={cluster['RAY_ADDRESS']}"])  # fmt: skip
+        said = run(["python", "pipelines/train.py", "train_codec"], **KEYS, **cluster).stdout
+    assert "of inputs copied to s3://lgc/runs" in said
+    assert list((tmp_path / "cache/lgc/inputs").glob("project-*/outputs/data/manifest.json"))
 
     keys = [item.key for item in bucket(endpoint).objects.all()]
     assert [key for key in keys if key.startswith("runs/train_codec-") and key.endswith("weights.safetensors")]

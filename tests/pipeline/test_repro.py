@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +48,10 @@ def test_the_second_repro_does_nothing(project: Project) -> None:
 
 def test_a_fresh_project_is_not_up_to_date(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether one Ray is started for all stages depends on it."""
-    command, environment = [str(Path(sys.executable).with_name("dvc")), "repro"], dict(os.environ)
     monkeypatch.chdir(copy_project(tmp_path))
-    assert not up_to_date(command, environment)
+    assert not up_to_date()
     monkeypatch.chdir(project[0])
-    assert up_to_date(command, environment)
+    assert up_to_date()
 
 
 @pytest.mark.parametrize(

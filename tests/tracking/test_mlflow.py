@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lgc.tracking.mlflow import MlflowTracker, PipelineRuns, RunAddress, client
+from lgc.tracking.mlflow import MlflowTracker, Opening, PipelineRuns, RunAddress, client, open_run, replay
+from lgc.tracking.system import SystemMonitor
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,79 @@ def test_a_server_that_is_gone_costs_a_line_and_keeps_the_records(tmp_path: Path
     assert complaint is not None
     assert "the next run replays them" in complaint
     assert '"train/loss": 1.0' in (tmp_path / "records.jsonl").read_text()
+
+
+def opening(tmp_path: Path, pipeline: str, key: str) -> Opening:
+    return Opening(
+        "test", tmp_path.as_uri(), pipeline, pipeline, "train_codec", key, {"lr": 1}, {"git.commit": "abc"}
+    )
+
+
+def test_a_run_opened_after_the_server_was_away_has_everything(uri: str, tmp_path: Path) -> None:
+    address = RunAddress("http://127.0.0.1:9", None, opening(tmp_path, "key-f", "fp-f"))
+    away = MlflowTracker(address, tmp_path / "journals" / "train_codec-fp-f")
+    away.start("1 x cpu")
+    away.metrics({"train/loss": 1.0}, 1)
+    away.end("FINISHED")
+    assert away.close(patience=0.2) is not None
+    assert replay(tmp_path / "journals")  # still away: a complaint, nothing lost
+    back = RunAddress(uri, None, address.opening)
+    assert MlflowTracker(back, tmp_path / "journals" / "train_codec-fp-f").close() is None
+    assert replay(tmp_path / "journals") == []
+    (run,) = client(uri).search_runs(
+        [client(uri).get_experiment_by_name("test").experiment_id],
+        "tags.`lgc.key` = 'fp-f'",
+    )
+    parent = client(uri).get_run(run.data.tags["mlflow.parentRunId"])
+    assert [run.info.status, parent.info.status] == ["FINISHED", "FINISHED"]
+    assert run.data.metrics["train/loss"] == 1.0
+    assert run.data.params == {"lr": "1"}
+    assert run.data.tags["lgc.start.01"].endswith("1 x cpu")
+    late = MlflowTracker(back, tmp_path / "journals" / "train_codec-fp-f")  # as the driver when its worker has ended
+    late.tags({"device": "cpu"})
+    assert late.close() is None
+    assert client(uri).get_run(run.info.run_id).data.tags["lgc.attempt"] == "1"
+
+
+def test_replay_leaves_a_journal_alone_that_is_being_written(uri: str, tmp_path: Path) -> None:
+    address = RunAddress("http://127.0.0.1:9", "0" * 32)
+    writing = MlflowTracker(address, tmp_path / "one")
+    writing.metrics({"train/loss": 1.0}, 1)
+    assert replay(tmp_path) == []
+    writing.close(patience=0.1)
+    assert len(replay(tmp_path)) == 1
+
+
+def test_a_stage_that_goes_on_in_a_changed_pipeline_stays_one_run(uri: str, tmp_path: Path) -> None:
+    first = open_run(uri, opening(tmp_path, "key-g", "fp-g"))
+    again = open_run(uri, opening(tmp_path, "key-h", "fp-g"))
+    assert first == again
+    run = client(uri).get_run(first)
+    assert run.data.tags["lgc.attempt"] == "2"
+    parent = client(uri).get_run(run.data.tags["mlflow.parentRunId"])
+    assert parent.data.tags["lgc.pipeline"] == "key-h"
+
+
+class Recorder:
+    """Keeps the first metrics it is given."""
+
+    def __init__(self) -> None:
+        self.came, self.values, self.step = threading.Event(), dict[str, float](), 0
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        self.values, self.step = dict(values), step
+        self.came.set()
+
+    def image(self, name: str, pixels: np.ndarray, step: int) -> None: ...
+    def artifact(self, path: Path, folder: str = "") -> None: ...
+    def tags(self, values: Mapping[str, str]) -> None: ...
+
+
+def test_how_busy_a_node_is_gets_recorded_under_its_name() -> None:
+    recorder = Recorder()
+    with SystemMonitor(recorder, node=3, seconds=0.05):
+        assert recorder.came.wait(60)
+    assert all(name.startswith("system/node3/") for name in recorder.values)
+    assert recorder.values["system/node3/system_memory_usage_megabytes"] > 0
+    assert 0 <= recorder.values["system/node3/cpu_utilization_percentage"] <= 100
+    assert recorder.step > 1_700_000_000

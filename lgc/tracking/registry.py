@@ -1,0 +1,61 @@
+"""Released models in MLflow's registry: files only, no pickles; one of them is the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lgc.tracking.mlflow import client
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION: Final = "champion"
+MODEL_TAG: Final = "lgc.model"
+_FOLDER: Final = "release"
+
+
+@dataclass(frozen=True)
+class Released:
+    """One version of the registered model."""
+
+    version: str
+    tags: Mapping[str, str]
+
+
+class Registry:
+    """The versions of one registered model."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        """Of the tracking server or store at ``uri``."""
+        self._client, self._name = client(uri), name
+
+    def champion(self) -> Released | None:
+        """The version that carries the alias."""
+        for model in self._client.search_registered_models(f"name = '{self._name}'"):
+            if version := model.aliases.get(CHAMPION):
+                return _released(self._client.get_model_version(self._name, version))
+        return None
+
+    def add(self, model_id: str, run_id: str, files: Sequence[Path], tags: Mapping[str, str]) -> Released:
+        """The version of the model with this id: the one that is there, or a new one with ``files`` of ``run_id``."""
+        for version in self._client.search_model_versions(f"name = '{self._name}'"):
+            if version.tags.get(MODEL_TAG) == model_id:
+                return _released(version)
+        if not self._client.search_registered_models(f"name = '{self._name}'"):
+            self._client.create_registered_model(self._name)
+        for file in files:
+            self._client.log_artifact(run_id, str(file), _FOLDER)
+        source = f"{self._client.get_run(run_id).info.artifact_uri}/{_FOLDER}"
+        every = {MODEL_TAG: model_id, **tags}
+        return _released(self._client.create_model_version(self._name, source, run_id, tags=every))
+
+    def crown(self, version: str) -> None:
+        """Make a version the champion."""
+        self._client.set_registered_model_alias(self._name, CHAMPION, version)
+
+
+def _released(version: ModelVersion) -> Released:
+    return Released(str(version.version), dict(version.tags))

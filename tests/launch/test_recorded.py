@@ -1,0 +1,75 @@
+"""How a stage's run begins and ends, in a real store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
+from lgc.config.schema import Config
+from lgc.launch.jobs import Detached
+from lgc.launch.stage import recorded
+from lgc.launch.worker import Job
+from lgc.tracking.mlflow import Opening, RunAddress, client
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.fixture
+def paths(tmp_path: Path, shards: Path) -> Paths:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/data").symlink_to(shards)
+    (tmp_path / "params.yaml").write_text("settings")
+    (tmp_path / "dvc.lock").write_text("locked")
+    return Paths(tmp_path)
+
+
+@pytest.fixture
+def config() -> Config:
+    return parse(compose([], CONF))
+
+
+@pytest.fixture
+def record(config: Config, paths: Paths) -> Callable[[BaseException | None], Any]:
+    """Runs a stage that ends in a given way; returns its MLflow run."""
+
+    def run_stage(end: BaseException | None) -> Any:
+        expected = pytest.raises(type(end)) if end else contextlib.nullcontext()
+        with expected, recorded("evaluate", "k", config, paths, {"lr": 1}) as run:
+            run.metrics({"final/bpp": 0.1}, 0)
+            if end:
+                raise end
+        mlflow = client(f"sqlite:///{paths.root}/mlflow.db")
+        experiment = mlflow.get_experiment_by_name("lgc")
+        assert experiment is not None
+        (found,) = mlflow.search_runs([experiment.experiment_id], "tags.`lgc.stage` = 'evaluate'")
+        return found
+
+    return run_stage
+
+
+def test_a_run_ends_as_its_stage_does_and_stays_one(record: Callable[[BaseException | None], Any]) -> None:
+    ends: list[tuple[BaseException | None, str]] = [
+        (RuntimeError("broken"), "FAILED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (Detached("the job goes on"), "RUNNING"),
+        (None, "FINISHED"),
+    ]
+    for attempt, (end, status) in enumerate(ends, start=1):
+        run = record(end)
+        assert (run.info.status, run.data.tags["lgc.attempt"]) == (status, str(attempt))
+    assert {"data.manifest", "dvc.lock", "ray", "torch", "mlflow.parentRunId"} <= set(run.data.tags)
+    assert run.data.metrics["final/bpp"] == 0.1
+
+
+def test_a_job_survives_its_journey_as_plain_data() -> None:
+    opening = Opening("e", None, "p", "name", "train_codec", "k", {"lr": 1}, {"git.commit": "abc"})
+    job = Job("train_codec", {"a": {"b": [1, 2]}}, "/root", "f", RunAddress("uri", None, opening), "/journal", 2)
+    assert Job.from_dict(json.loads(json.dumps(asdict(job)))) == job

@@ -1,0 +1,82 @@
+"""`lgc release` on what the evaluate stage leaves, with a real store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
+from lgc.config.schema import Config
+from lgc.errors import LgcError
+from lgc.launch.release import release
+from lgc.tracking.mlflow import PipelineRuns
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return parse(compose([f"tracking.uri=sqlite:///{tmp_path}/mlflow.db"], CONF))
+
+
+@pytest.fixture
+def run_id(config: Config, tmp_path: Path) -> str:
+    return PipelineRuns(config.tracking.uri, "lgc", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
+
+
+def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: float, data: str = "d0") -> Paths:
+    """A project whose model was evaluated so."""
+    paths = Paths(root)
+    folder, trained = paths.stage("evaluate"), paths.stage("finetune_joint")
+    (folder / "gallery").mkdir(parents=True, exist_ok=True)
+    trained.mkdir(exist_ok=True)
+    (root / "params.yaml").write_text("settings")
+    paths.model("finetune_joint").write_text(model)
+    (trained / "metrics.json").write_text(json.dumps({"model_id": model}))
+    summary = {
+        "codecs": {"joint": {"bpp": {"value": bpp}}, "joint base": {"tasks_semantic": {"miou": {"value": miou}}}}
+    }
+    run = {
+        "models": {"joint": model},
+        "mlflow": run_id and {"uri": "", "run_id": run_id},
+        "data": {"name": "faces", "split": "test", "measured": 9, "hash": data},
+    }
+    (folder / "metrics.json").write_text(json.dumps(summary))
+    (folder / "details.json").write_text(json.dumps({"ours": {"joint": ""}, "run": run}))
+    (folder / "gallery" / "gallery.json").write_text("{}")
+    (folder / "curves.csv").write_text("codec")
+    return paths
+
+
+def test_the_champion_goes_only_to_a_better_one(config: Config, run_id: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    first = release(config, evaluated(root, run_id, "aa", bpp=0.1, miou=0.5))
+    assert (first.version, first.champion) == ("1", True)
+    assert release(config, Paths(root)).version == "1"  # again: nothing new
+    worse = release(config, evaluated(root, run_id, "bb", bpp=0.09, miou=0.4))
+    assert (worse.version, worse.champion) == ("2", False)
+    assert any("miou" in line and "lost" in line for line in worse.reasons)
+    other = release(config, evaluated(root, run_id, "cc", bpp=0.01, miou=0.9, data="d1"))
+    assert (other.champion, "not comparable" in other.reasons[0]) == (False, True)
+    better = release(config, evaluated(root, run_id, "dd", bpp=0.09, miou=0.5))
+    assert (better.version, better.champion) == ("4", True)
+    after = release(config, evaluated(root, run_id, "ee", bpp=0.09, miou=0.5))  # as good is not better
+    assert not after.champion
+
+
+def test_what_cannot_be_released_says_why(config: Config, run_id: str, tmp_path: Path) -> None:
+    off = replace(config, tracking=replace(config.tracking, enabled=False))
+    with pytest.raises(LgcError, match="tracking"):
+        release(off, Paths(tmp_path))
+    with pytest.raises(LgcError, match="run the evaluate stage first"):
+        release(config, Paths(tmp_path))
+    with pytest.raises(LgcError, match="without an MLflow run"):
+        release(config, evaluated(tmp_path / "a", None, "aa", 0.1, 0.5))
+    paths = evaluated(tmp_path / "b", run_id, "aa", 0.1, 0.5)
+    (paths.stage("finetune_joint") / "metrics.json").write_text('{"model_id": "bb"}')
+    with pytest.raises(LgcError, match="not the model that was evaluated"):
+        release(config, paths)

@@ -1,0 +1,38 @@
+"""Versions and their champion in a real store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lgc.tracking.mlflow import PipelineRuns, client
+from lgc.tracking.registry import Registry
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> tuple[str, str]:
+    """A store and a run in it."""
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    return uri, PipelineRuns(uri, "test", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
+
+
+def test_a_model_is_one_version_however_often_it_is_released(store: tuple[str, str], tmp_path: Path) -> None:
+    uri, run = store
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"weights")
+    registry = Registry(uri, "lgc")
+    assert registry.champion() is None
+    first = registry.add("aa", run, [file], {"measure": "1"})
+    assert registry.add("aa", run, [file], {"measure": "2"}) == first
+    assert registry.champion() is None
+    registry.crown(first.version)
+    second = registry.add("bb", run, [file], {})
+    assert second.version != first.version
+    champion = registry.champion()
+    assert champion is not None
+    assert champion.version == first.version
+    assert champion.tags["measure"] == "1"
+    folder = client(uri).get_model_version_download_uri("lgc", champion.version).removeprefix("file://")
+    assert (Path(folder) / "model.safetensors").read_bytes() == b"weights"
+    assert client(uri).get_model_version_by_alias("lgc", "champion").run_id == run
