@@ -16,6 +16,7 @@ from lgc.tracking.base import NullTracker
 from lgc.training.baseline import BaselineObjective, BaselineValidator
 from lgc.training.context import LocalContext
 from lgc.training.groups import codec_groups
+from lgc.training.identity import Identity
 from lgc.training.state import MovingAverage, Player, TrainState, release
 from lgc.training.trainer import Settings, fit
 
@@ -89,9 +90,9 @@ def test_a_few_steps_of_the_one_loop_leave_a_network_that_codes(name: str, shard
 
     context = LocalContext(tmp_path, show_bar=False)
     done = state()
-    fit(done, loader, settings, context, NullTracker(), validator, name="test", fingerprint="f")
+    fit(done, loader, settings, context, NullTracker(), validator, name="test", identity=Identity({"of": "a test"}))
     again = state()  # validation must not have changed what a checkpoint holds
-    fit(again, loader, settings, context, NullTracker(), validator, name="test", fingerprint="f")
+    fit(again, loader, settings, context, NullTracker(), validator, name="test", identity=Identity({"of": "a test"}))
     assert again.samples == 16
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
