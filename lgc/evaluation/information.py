@@ -45,12 +45,16 @@ def information(points: Sequence[Point], priors: Priors, rounds: int) -> list[di
 def _row(
     point: Point, source: str, bits: float, task: str, unit: str, estimate: Estimate, there: float | None
 ) -> dict[str, Any]:
-    """``there`` is all that could be known in the same unit, None where that has no bound."""
+    """``there`` is all that could be known in the same unit, None where that has no bound.
+
+    A reader that misleads has no share of it, and its bits carry nothing: both are None.
+    """
+    useful = estimate.value > 0
     return {
         "codec": point.key, "source": source, "task": task, "unit": unit, "bits": bits,
         "information": estimate.as_dict(),
-        "share": estimate.value / there if there else None,
-        "per_bit": estimate.value / bits if bits > 0 else None,
+        "share": estimate.value / there if there and useful else None,
+        "per_bit": estimate.value / bits if bits > 0 and useful else None,
     }  # fmt: skip
 
 

@@ -64,3 +64,9 @@ def test_what_the_second_layer_adds_for_its_own_bits(rows: dict[tuple[str, str],
 def test_a_task_without_annotations_has_no_row() -> None:
     found = information([point("", 50, rgb=TaskScores(pose_errors=[np.ones(3)] * 4))], PRIORS, rounds=5)
     assert [(row["source"], row["task"]) for row in found] == [("rgb", "pose")]
+
+
+def test_a_reader_that_misleads_has_a_negative_value_and_nothing_a_bit() -> None:
+    (row,) = information([point("", 50, rgb=TaskScores(pose_errors=[np.full(3, 16.0)] * 4))], PRIORS, rounds=5)
+    assert row["information"]["value"] == pytest.approx(-3)
+    assert row["per_bit"] is row["share"] is None
