@@ -25,6 +25,8 @@ ATTEMPT_TAG: Final = "lgc.attempt"
 PARENT_TAG: Final = "mlflow.parentRunId"
 POSITION: Final = "recorded"
 """``recorded/<family>`` is a metric whose latest value says how far a run has been recorded."""
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes MLflow's pages show training runs and charts first, not traces of language models."""
 _LONGEST_PARAM: Final = 6000
 _REQUEST_SETTINGS: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -74,8 +76,12 @@ class PipelineRuns:
         self.uri = uri
         self._client = client(uri)
         found = self._client.get_experiment_by_name(experiment)
-        self.experiment: str = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
+        self._experiment: str = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
+
+    @property
+    def experiment(self) -> str:
         """Id of the experiment."""
+        return self._experiment
 
     def parent(self, key: str, name: str, tags: Mapping[str, str]) -> str:
         """Id of the pipeline's run: the one tagged with ``key``, or a new one."""
@@ -83,7 +89,7 @@ class PipelineRuns:
         if found:
             return found
         every = {PIPELINE_TAG: key, STAGE_TAG: "pipeline", **tags}
-        run = self._client.create_run(self.experiment, tags=every, run_name=name)
+        run = self._client.create_run(self._experiment, tags=every, run_name=name)
         return run.info.run_id
 
     def stage(self, parent: str, stage: str, key: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
@@ -95,7 +101,7 @@ class PipelineRuns:
         else:
             attempt = 1
             every = {PARENT_TAG: parent, STAGE_TAG: stage, KEY_TAG: key}
-            found = self._client.create_run(self.experiment, tags=every, run_name=stage).info.run_id
+            found = self._client.create_run(self._experiment, tags=every, run_name=stage).info.run_id
             self._log_params(found, params)
         for name, value in {**tags, ATTEMPT_TAG: str(attempt)}.items():
             self._client.set_tag(found, name, value)
@@ -104,7 +110,7 @@ class PipelineRuns:
     def family(self, parent: str) -> dict[str, str]:
         """Ids of the pipeline's run and of its stages' runs, the latest of each, by stage."""
         query = f"tags.`{PARENT_TAG}` = '{parent}'"
-        children = self._client.search_runs([self.experiment], query, order_by=["attributes.start_time ASC"])
+        children = self._client.search_runs([self._experiment], query, order_by=["attributes.start_time ASC"])
         return {"pipeline": parent} | {run.data.tags[STAGE_TAG]: run.info.run_id for run in children}
 
     def end(self, run_id: str, status: str, parent: str | None = None) -> None:
@@ -115,7 +121,7 @@ class PipelineRuns:
 
     def _find(self, tags: Mapping[str, str]) -> str | None:
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        runs = self._client.search_runs([self.experiment], query, max_results=1)
+        runs = self._client.search_runs([self._experiment], query, max_results=1)
         return runs[0].info.run_id if runs else None
 
     def _log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
