@@ -76,7 +76,9 @@ class PipelineRuns:
         self.uri = uri
         self._client = client(uri)
         found = self._client.get_experiment_by_name(experiment)
-        self._experiment: str = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
+        self._experiment: str = (
+            found.experiment_id if found else self._client.create_experiment(experiment, artifacts, tags=_KIND)
+        )
 
     @property
     def experiment(self) -> str:
