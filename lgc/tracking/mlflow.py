@@ -32,6 +32,8 @@ ADDRESS: Final = "address.json"
 PARENT_TAG: Final = "mlflow.parentRunId"
 POSITION: Final = "recorded"
 """``recorded/<family>`` is a metric whose latest value says how far a run has been recorded."""
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Makes MLflow's pages show training runs and charts first, not traces of language models."""
 _LONGEST_PARAM: Final = 6000
 _REQUEST_SETTINGS: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -106,7 +108,9 @@ class PipelineRuns:
         self.uri = uri
         self._client = client(uri)
         found = self._client.get_experiment_by_name(experiment)
-        self.experiment: str = found.experiment_id if found else self._client.create_experiment(experiment, artifacts)
+        self.experiment: str = (
+            found.experiment_id if found else self._client.create_experiment(experiment, artifacts, tags=_KIND)
+        )
         """Id of the experiment."""
 
     def parent(self, key: str, name: str, tags: Mapping[str, str], kind: str = "pipeline") -> str:

@@ -206,7 +206,13 @@ def cost(results: Results) -> list[Table]:
             f"{results.gallery['size']} x {results.gallery['size']} pixels, batch 1, on {machine['machine']}, "
             f"GPU: {machine['gpu']}, torch {machine['torch']}. MACs by torch's flop counter; memory without weights.",
         ),
-        Table("baseline-times", "Time of the other codecs, ms", ["codec", "encode", "decode"], times),
+        Table(
+            "baseline-times",
+            "Time of the other codecs, ms",
+            ["codec", "encode", "decode"],
+            times,
+            "Medians over the first pictures, one at a time, with no other codec at work.",
+        ),
         Table(
             "bytes",
             "Where our bytes go, mean a picture",
