@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow lint report ui services services-down lock audit golden clean
+.PHONY: repro test test-slow test-services lint report ui services services-down lock audit golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -11,8 +11,11 @@ repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 test: lint  ## everything that CI checks
 	@$(BIN)/pytest -q -n auto --dist loadfile -m "not slow and not gpu"
 
-test-slow: .venv/.ready  ## the checks that take minutes
+test-slow: .venv/.services  ## the checks that take minutes
 	@$(BIN)/pytest -q -m "slow"
+
+test-services: .venv/.services  ## the whole pipeline once against PostgreSQL, an S3 store and MLflow
+	@$(BIN)/pytest -q -m "slow" tests/pipeline/test_services.py
 
 lint: .venv/.ready
 	@$(BIN)/ruff check .
