@@ -21,7 +21,7 @@ import psutil
 from lgc.errors import TrainingError
 from lgc.launch.ports import free_ports
 
-START_SECONDS: Final = 60
+START_SECONDS: Final = 300
 _LOOK_SECONDS: Final = 2.0
 _KEEP: Final = ("ray::RayTrainWorker", "ray::IDLE")
 DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
