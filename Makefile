@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test test-slow test-torch lint report sweep ui services services-down lock audit golden clean
+.PHONY: repro test test-slow test-services test-torch lint report sweep ui services services-down lock audit golden clean
 
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
@@ -11,7 +11,7 @@ repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 test: lint  ## everything that CI checks
 	@$(BIN)/pytest -q -n auto --dist loadfile -m "not slow and not gpu"
 
-test-slow: .venv/.ready  ## the checks that take minutes
+test-slow: .venv/.services  ## the checks that take minutes
 	@$(BIN)/pytest -q -m "slow"
 
 # The library's own dependencies alone, beside the torch (and with PYTHON=... the Python) that is asked for.
@@ -22,6 +22,9 @@ test-torch:  ## files decode alike in another torch: make test-torch VERSION=2.1
 	@.venv-torch-$(VERSION)/bin/pip install --quiet --disable-pip-version-check "torch==$(VERSION)" -e . pytest
 	@.venv-torch-$(VERSION)/bin/pytest -q -m "not slow and not gpu" -rs tests/golden tests/fuzz tests/entropy/test_coder.py \
 		tests/entropy/test_exact.py tests/entropy/test_tables.py tests/bitstream/test_container.py tests/bitstream/test_codec.py
+
+test-services: .venv/.services  ## the whole pipeline once against PostgreSQL, an S3 store and MLflow
+	@$(BIN)/pytest -q -m "slow" tests/pipeline/test_services.py
 
 lint: .venv/.ready
 	@$(BIN)/ruff check .

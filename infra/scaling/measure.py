@@ -103,7 +103,7 @@ def upload(checkpoint: Path) -> dict[str, int]:
 
         boto3.client("s3", endpoint_url=storage.endpoint, region_name="us-east-1").create_bucket(Bucket="lgc")
         here = pyarrow.fs.LocalFileSystem()
-        for name in ("a", "b", "c"):
+        for name in ("a", "b"):
             counted.clear()
             store.get_file_info("lgc/runs/.validate_storage_marker")
             store.create_dir(f"lgc/runs/{name}")

@@ -37,6 +37,8 @@ class Constants:
     mlflow_cpu_per_request: float
     """CPU time of the MLflow server for one request with one record."""
     postgres_cpu_per_request: float
+    store_cpu_per_byte: float
+    """CPU time of SeaweedFS for a byte that is written."""
     bytes_per_metric: float
     """In the database, indices included."""
     images_per_second: float
@@ -81,6 +83,7 @@ class Sweep:
     mlflow_cores: float
     mlflow_workers: int
     postgres_cores: float
+    store_cores: float
     database_bytes_per_day: float
     s3_requests_per_second: float
     s3_bytes_per_second: float
@@ -111,6 +114,7 @@ def sweep(gpus: int, c: Constants) -> Sweep:
     records = gpus * c.images_per_second / (c.batch_per_gpu * c.log_every)
     rows = records * (c.metrics_per_record + 1)  # the tracker adds how far it is
     one = training(1, c)
+    written_bytes = gpus * one.s3_bytes_per_second
     cores = records * c.mlflow_cpu_per_request
     return Sweep(
         records_per_second=records,
@@ -118,9 +122,10 @@ def sweep(gpus: int, c: Constants) -> Sweep:
         mlflow_cores=cores,
         mlflow_workers=math.ceil(cores / c.busy),
         postgres_cores=records * c.postgres_cpu_per_request,
+        store_cores=written_bytes * c.store_cpu_per_byte,
         database_bytes_per_day=rows * c.bytes_per_metric * 86400,
         s3_requests_per_second=gpus * one.s3_requests_per_second,
-        s3_bytes_per_second=gpus * one.s3_bytes_per_second,
+        s3_bytes_per_second=written_bytes,
     )
 
 
@@ -144,18 +149,18 @@ def tables(c: Constants) -> str:
             *_table(
                 [(n, training(n, c)) for n in GPUS],
                 {
-                    "images/s": lambda t: f"{t.images_per_second:,.0f}",
+                    "images/s": lambda t: _two(t.images_per_second),
                     "efficiency": lambda t: f"{t.efficiency:.0%}",
-                    "records/s to MLflow": lambda t: f"{t.records_per_second:.2g}",
+                    "records/s to MLflow": lambda t: _two(t.records_per_second),
                     "seconds between checkpoints": lambda t: (
                         f"{t.checkpoint_interval:,.2g}"
                         if t.checkpoint_interval < 10
                         else f"{t.checkpoint_interval:,.0f}"
                     ),
                     "time lost to uploads": lambda t: f"{t.checkpoint_share:.1%}",
-                    "S3 requests/s": lambda t: f"{t.s3_requests_per_second:.2g}",
-                    "S3 MB/s": lambda t: f"{t.s3_bytes_per_second / 1e6:.2g}",
-                    "`checkpoint_every` for 1 %": lambda t: f"{t.checkpoint_every:,.0f}",
+                    "S3 requests/s": lambda t: _two(t.s3_requests_per_second),
+                    "S3 MB/s": lambda t: _two(t.s3_bytes_per_second / 1e6),
+                    "`checkpoint_every` for 1 %": lambda t: _two(t.checkpoint_every),
                 },
             ),
             "",
@@ -164,14 +169,15 @@ def tables(c: Constants) -> str:
             *_table(
                 [(n, sweep(n, c)) for n in GPUS],
                 {
-                    "records/s to MLflow": lambda s: f"{s.records_per_second:.2g}",
-                    "metrics/s": lambda s: f"{s.rows_per_second:,.0f}",
-                    "cores for MLflow": lambda s: f"{s.mlflow_cores:.2g}",
+                    "records/s to MLflow": lambda s: _two(s.records_per_second),
+                    "metrics/s": lambda s: _two(s.rows_per_second),
+                    "cores for MLflow": lambda s: _two(s.mlflow_cores),
                     "`--workers`": lambda s: f"{s.mlflow_workers}",
-                    "cores for PostgreSQL": lambda s: f"{s.postgres_cores:.2g}",
-                    "database, GB/day": lambda s: f"{s.database_bytes_per_day / 1e9:.2g}",
-                    "S3 requests/s": lambda s: f"{s.s3_requests_per_second:.2g}",
-                    "S3 MB/s": lambda s: f"{s.s3_bytes_per_second / 1e6:.2g}",
+                    "cores for PostgreSQL": lambda s: _two(s.postgres_cores),
+                    "cores for SeaweedFS": lambda s: _two(s.store_cores),
+                    "database, GB/day": lambda s: _two(s.database_bytes_per_day / 1e9),
+                    "S3 requests/s": lambda s: _two(s.s3_requests_per_second),
+                    "S3 MB/s": lambda s: _two(s.s3_bytes_per_second / 1e6),
                 },
             ),
             "",
@@ -183,6 +189,11 @@ def _table(rows: Sequence[tuple[int, Any]], columns: Mapping[str, Callable[[Any]
     lines = [["GPUs", *columns], ["--:"] * (len(columns) + 1)]
     lines += [[str(gpus), *(show(row) for show in columns.values())] for gpus, row in rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _two(value: float) -> str:
+    """Two digits that count: more would be invented."""
+    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def written(document: str, text: str) -> str:

@@ -197,6 +197,17 @@ def test_up_submit_status_down(script: Script, tmp_path: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.parametrize("name", ["submit.sh", "status.sh", "down.sh"])
+def test_a_dry_run_only_says_what_it_would_do(script: Script, tmp_path: Path, name: str) -> None:
+    script("up.sh", "settings.json", "prices.yaml", "--yes")
+    before = calls(tmp_path)
+    done = script(name, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "would run: ray " in done.stdout
+    assert calls(tmp_path) == before
+    assert (tmp_path / "state/cluster.yaml").exists()
+
+
 def test_machines_that_stay_are_said(script: Script, tmp_path: Path) -> None:
     script("up.sh", "settings.json", "prices.yaml", "--yes")
     done = script("down.sh", left="i-1 i-2")

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import os
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +21,7 @@ from lgc.launch.cluster import local_cluster
 from tests.project import Run, copy_project, runner
 
 STAGE = ["python", "pipelines/train.py"]
+KNOWN_LISTENERS = {"gcs_server", "raylet", "DashboardAgent", "RuntimeEnvAgent"}
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +92,44 @@ def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     assert "runtime.workers is 999" in done.stdout
     last = done.stderr.strip().splitlines()[-1]
     assert last == "error: the cluster is not ready (see above); nothing was started"
+
+
+@pytest.mark.slow
+def test_what_listens_beyond_loopback_is_known_and_wants_the_token(cluster: dict[str, str]) -> None:
+    """Ray's own servers do, whatever address they are told; SECURITY.md and infra/README.md say so."""
+    port = int(cluster["RAY_ADDRESS"].rsplit(":", 1)[1])
+    (root,) = [p for p in psutil.Process().children() if f"--port={port}" in p.cmdline()]
+    open_to_all = {}
+    for process in root.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            for one in process.net_connections("inet"):
+                if one.status == psutil.CONN_LISTEN and one.laddr.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1"):
+                    open_to_all[one.laddr.port] = process.name()
+    assert port in open_to_all
+    assert {name.split("::")[-1] for name in open_to_all.values()} <= KNOWN_LISTENERS
+    refused = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", cluster["RAY_ADDRESS"]],
+        env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "InvalidAuthToken" in refused.stdout + refused.stderr
+    for each in open_to_all:
+        for path in ("/api/job_agent/jobs/", "/api/jobs/"):
+            assert submitted(each, path) in (None, 401, 403, 404, 405), open_to_all[each]
+
+
+def submitted(port: int, path: str) -> int | None:
+    """How a server answers a job without the token; None where it speaks no HTTP."""
+    job = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", b'{"entrypoint": "true"}', {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(job, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, http.client.HTTPException):
+        return None
 
 
 def test_what_runs_beside_the_workers_stands_behind_them(cluster: dict[str, str]) -> None:

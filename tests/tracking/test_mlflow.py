@@ -43,13 +43,14 @@ def test_a_stage_is_one_child_over_all_attempts(runs: PipelineRuns, uri: str) ->
     assert run.info.status == "RUNNING"
 
 
-def test_the_family_is_the_parent_and_the_latest_run_of_each_stage(runs: PipelineRuns) -> None:
+def test_the_family_is_the_parent_and_the_latest_run_of_each_stage(runs: PipelineRuns, uri: str) -> None:
     parent = runs.parent("key-f", "pipeline", {})
     runs.stage(parent, "train_codec", "old", {}, {})
     latest = runs.stage(parent, "train_codec", "new", {}, {})
     evaluated = runs.stage(parent, "evaluate", "key", {}, {})
     runs.stage(runs.parent("key-g", "another", {}), "evaluate", "key", {}, {})
-    assert runs.family(parent) == {"pipeline": parent, "train_codec": latest, "evaluate": evaluated}
+    expected = {"pipeline": parent, "train_codec": latest, "evaluate": evaluated}
+    assert family(RunAddress(uri, evaluated)) == (runs.experiment, expected)
 
 
 def test_steps_recorded_by_an_earlier_attempt_are_not_recorded_again(

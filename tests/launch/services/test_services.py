@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lgc.errors import ServiceError
@@ -109,6 +110,19 @@ def test_strangers_are_turned_away(layout: Layout) -> None:
         psycopg2.connect(
             host="127.0.0.1", port=layout.ports.postgres, user="postgres", password="x", dbname="postgres"
         )
+
+
+def test_nothing_listens_beyond_loopback(layout: Layout) -> None:
+    addresses = {}
+    for one in status(layout.folder):
+        assert one.pid is not None
+        root = psutil.Process(one.pid)
+        for process in (root, *root.children(recursive=True)):
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    addresses[one.name, connection.laddr.port] = connection.laddr.ip
+    assert {name for name, _ in addresses} == {"postgres", "s3", "mlflow"}
+    assert set(addresses.values()) <= {"127.0.0.1", "::1"}
 
 
 @pytest.mark.skipif(s3.seaweedfs() is None, reason="SeaweedFS is not installed; moto checks no keys")
