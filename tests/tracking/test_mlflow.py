@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgc.tracking.mlflow import MlflowTracker, Opening, PipelineRuns, RunAddress, client, open_run, replay
+from lgc.tracking.mlflow import MlflowTracker, Opening, PipelineRuns, RunAddress, client, family, open_run, replay
 from lgc.tracking.system import SystemMonitor
 
 
