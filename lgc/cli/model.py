@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -49,6 +49,7 @@ def export_(
     """Write a model for release: as trained, with the licence note and what evaluation measured of it."""
     from lgc.bitstream import store
     from lgc.bitstream.model_file import read_info, rewrite_about
+    from lgc.training.state import file_sha256
 
     check_writable(out, force)
     source = store.find(find_model(model))
@@ -62,7 +63,7 @@ def export_(
     if measured is not None:
         about["evaluation"] = measured
     rewrite_about(source, out, about)
-    print(f"{out}: model {model_id.hex()}, sha256 {hashlib.sha256(read_bytes(out)).hexdigest()}")
+    print(f"{out}: model {model_id.hex()}, sha256 {file_sha256(out)}")
     if measured is None:
         print(f"no measurements inside: {EVALUATION} holds none of this model")
 
@@ -82,28 +83,61 @@ def import_(
 @app.command()
 def pull(
     address: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="https:// or s3:// address, or a file.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A file, an https:// or s3:// address, models:/NAME@champion.", show_default=False
+        ),
     ],
     sha256: Annotated[
         str | None, typer.Option(help="What the file must hash to; required for web addresses.")
     ] = None,
     name: Name = None,
+    tracking: Annotated[
+        str, typer.Option(envvar="MLFLOW_TRACKING_URI", help="Of the MLflow registry, for models:/ addresses.")
+    ] = "sqlite:///mlflow.db",
     force: Force = False,
 ) -> None:
-    """Fetch a released model, check it, and keep it on this machine under a name."""
+    """Fetch a released model, check it, and keep it on this machine under a name.
+
+    From MLflow's registry by version, models:/NAME/3, or by alias, models:/NAME@champion.
+    """
+    from lgc.training.state import file_sha256
+
     if urlsplit(address).scheme in ("http", "https") and sha256 is None:
         raise ModelError(f"{address}: pass --sha256 with the digest that the release names")
-    data = fetch(address, whole=True) if is_remote(address) else read_bytes(address)
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and found != sha256.lower():
-        raise ModelError(f"{address}: SHA-256 is {found}, not {sha256}; nothing was kept")
     with tempfile.TemporaryDirectory(prefix="lgc-pull-") as folder:
-        file = Path(folder) / Path(urlsplit(address).path).name
-        file.write_bytes(data)
+        file = _fetch(address, tracking, Path(folder))
+        found = file_sha256(file)
+        if sha256 is not None and found != sha256.lower():
+            raise ModelError(f"{address}: SHA-256 is {found}, not {sha256}; nothing was kept")
         try:
             import_(file, name, force)
         except ModelError as error:
             raise ModelError(str(error).replace(str(file), address)) from error
+
+
+def _fetch(address: str, tracking: str, folder: Path) -> Path:
+    """A local copy, named as it is to be kept."""
+    if address.startswith("models:/"):
+        return _from_registry(address, tracking, folder)
+    file = folder / Path(urlsplit(address).path).name
+    file.write_bytes(fetch(address, whole=True) if is_remote(address) else read_bytes(address))
+    return file
+
+
+def _from_registry(address: str, tracking: str, folder: Path) -> Path:
+    from lgc.tracking.registry import Registry
+
+    match = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|(@[\w-]+))", address)
+    if match is None:
+        raise ModelError(f"{address}: neither models:/NAME/VERSION nor models:/NAME@ALIAS")
+    name = match[1]
+    try:
+        got = Registry(tracking, name).fetch(match[2] or match[3], "model.safetensors", folder)
+    except Exception as error:  # whatever MLflow's client and its transport raise
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f"{address}: cannot be had from {tracking} ({said})") from error
+    return got.rename(folder / f"{name}.safetensors")
 
 
 def _evaluation_of(model_id: str) -> dict[str, Any] | None:

@@ -52,6 +52,15 @@ class Registry:
         every = {MODEL_TAG: model_id, **tags}
         return _released(self._client.create_model_version(self._name, source, run_id, tags=every))
 
+    def fetch(self, which: str, file: str, folder: Path) -> Path:
+        """A local copy in ``folder`` of one file of a version (``3``) or of the one with an alias (``@champion``)."""
+        if which.startswith("@"):
+            version = self._client.get_model_version_by_alias(self._name, which[1:])
+        else:
+            version = self._client.get_model_version(self._name, which)
+        assert version.run_id is not None  # every version is made from a run, see add
+        return Path(self._client.download_artifacts(version.run_id, f"{_FOLDER}/{file}", str(folder)))
+
     def crown(self, version: str) -> None:
         """Make a version the champion."""
         self._client.set_registered_model_alias(self._name, CHAMPION, version)

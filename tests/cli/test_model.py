@@ -21,6 +21,8 @@ from lgc.bitstream import store
 from lgc.bitstream.model_file import read_info
 from lgc.cli.main import app
 from lgc.errors import ModelError
+from lgc.tracking.mlflow import PipelineRuns
+from lgc.tracking.registry import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +158,19 @@ def test_pull_from_a_file_and_from_s3(model_file: Path, tmp_path: Path, monkeypa
         client.put_object(Bucket="models", Key="a/face.safetensors", Body=model_file.read_bytes())
         run("pull", "s3://models/a/face.safetensors", "--sha256", sha256(model_file))
     assert store.find("face").read_bytes() == model_file.read_bytes()
+
+
+def test_pull_from_the_registry_by_alias_and_by_version(model_file: Path, tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    run_id = PipelineRuns(uri, "test", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
+    released = tmp_path / "model.safetensors"
+    released.write_bytes(model_file.read_bytes())
+    registry = Registry(uri, "faces")
+    registry.crown(registry.add("aa", run_id, [released], {}).version)
+    for address in ("models:/faces@champion", "models:/faces/1"):
+        run("pull", address, "--tracking", uri, "--sha256", sha256(model_file))
+        assert store.find("faces").read_bytes() == model_file.read_bytes()
+    with pytest.raises(ModelError, match="cannot be had"):
+        run("pull", "models:/faces/7", "--tracking", uri)
+    with pytest.raises(ModelError, match="neither models:/NAME/VERSION"):
+        run("pull", "models:/faces", "--tracking", uri)
