@@ -55,7 +55,8 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     runtime = config.runtime
     # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
     environment = {**worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)}
-    connect(address)  # before Ray is imported here: it reads its environment then
+    # before Ray is imported here: it reads its environment then; the controller, too, writes to the storage
+    connect(address, worker_environment(config.storage) if config.storage.bucket else {})
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -107,8 +108,12 @@ def download(checkpoint: Any, name: str) -> Path:
     return local
 
 
-def connect(address: str | None) -> None:
-    """Join a running cluster, or start Ray on this machine for as long as this process lives."""
+def connect(address: str | None, environment: Mapping[str, str] | None = None, dashboard: bool = False) -> None:
+    """Join a running cluster, or start Ray on this machine for as long as this process lives.
+
+    ``environment`` is for whatever this process starts there. A Ray of our own goes without its ``dashboard``, ten
+    processes that nobody looks at; but without it, trials of Tune that were stopped kept their place.
+    """
     set_environment(address)
     import ray
 
@@ -119,7 +124,8 @@ def connect(address: str | None) -> None:
         warnings.simplefilter("ignore")
         ray.init(
             address=where,
-            include_dashboard=False if where == "local" else None,  # ten processes that nobody looks at
+            include_dashboard=dashboard if where == "local" else None,
+            runtime_env={"env_vars": dict(environment)} if environment else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )

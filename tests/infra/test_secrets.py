@@ -74,6 +74,6 @@ def keys(kind: type, where: str = "") -> Iterator[str]:
 def test_the_configuration_has_no_place_for_secrets() -> None:
     """``params.yaml`` is in Git and with every MLflow run; credentials come from the environment."""
     assert not [key for key in keys(Config) if re.search(r"password|secret|token|credential|access_key", key)]
-    assert {"runtime", "tracking", "storage"} == set(UNTRACKED)
+    assert {"runtime", "tracking", "storage"} <= set(UNTRACKED)
     for path in (ROOT / "conf").rglob("*.yaml"):
         assert "oc.env" not in path.read_text()

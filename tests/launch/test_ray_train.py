@@ -147,7 +147,7 @@ def test_what_runs_beside_the_workers_stands_behind_them(cluster: dict[str, str]
 
     usual = psutil.Process().nice()
     for _ in range(100):
-        if priorities().get("gcs_server") == 19:
+        if priorities().get("gcs_server") == 10:
             break
         time.sleep(0.2)
-    assert priorities() == {"gcs_server": 19, "raylet": usual}
+    assert priorities() == {"gcs_server": 10, "raylet": usual}

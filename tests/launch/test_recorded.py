@@ -18,6 +18,7 @@ from lgc.launch.jobs import Detached
 from lgc.launch.stage import recorded
 from lgc.launch.worker import Job
 from lgc.tracking.mlflow import Opening, RunAddress, client
+from lgc.training.identity import Identity
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -71,5 +72,6 @@ def test_a_run_ends_as_its_stage_does_and_stays_one(record: Callable[[BaseExcept
 
 def test_a_job_survives_its_journey_as_plain_data() -> None:
     opening = Opening("e", None, "p", "name", "train_codec", "k", {"lr": 1}, {"git.commit": "abc"})
-    job = Job("train_codec", {"a": {"b": [1, 2]}}, "/root", "f", RunAddress("uri", None, opening), "/journal", 2)
+    identity = Identity({"params": {"lr": 1}})
+    job = Job("train_codec", {"a": {"b": [1, 2]}}, "/root", identity, RunAddress("uri", None, opening), "/journal", 2)
     assert Job.from_dict(json.loads(json.dumps(asdict(job)))) == job

@@ -62,7 +62,7 @@ def search_with_ray(
         )
     for name, value in {**DRIVER_ENVIRONMENT, **_TUNE_SETTINGS}.items():
         os.environ.setdefault(name, value)
-    connect(address)
+    connect(address, dashboard=True)
     import ray
     from ray import tune
 

@@ -55,7 +55,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
         return {"metrics": METRICS[name]}
 
     monkeypatch.setattr(room, "train_stage", train)
-    monkeypatch.setattr(room, "fingerprint", lambda *_: "id")
+    monkeypatch.setattr(room, "identify", lambda *_: "id")
     return stages
 
 
