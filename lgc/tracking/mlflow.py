@@ -340,8 +340,9 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
 
 
 def _family(values: Mapping[str, float]) -> str:
-    """``train`` of ``train/rate.semantic``: values that are recorded together."""
-    return next(iter(values), "").rpartition("/")[0]
+    """``train`` of ``train/rate.semantic``: values that are recorded together; a first name without one is its own."""
+    first = next(iter(values), "")
+    return first.rpartition("/")[0] or first
 
 
 def _now() -> int:

@@ -167,3 +167,12 @@ def test_how_busy_a_node_is_gets_recorded_under_its_name() -> None:
     assert recorder.values["system/node3/system_memory_usage_megabytes"] > 0
     assert 0 <= recorder.values["system/node3/cpu_utilization_percentage"] <= 100
     assert recorder.step > 1_700_000_000
+
+
+def test_names_without_a_family_are_recorded_too(runs: PipelineRuns, uri: str, tmp_path: Path) -> None:
+    run_id = runs.stage(runs.parent("key-n", "p", {}), "trial", "fp", {}, {})
+    tracker = MlflowTracker(RunAddress(uri, run_id), tmp_path / "journal")
+    tracker.metrics({"bpp": 0.1, "miou": 0.4}, 0)
+    assert tracker.close() is None
+    logged = client(uri).get_run(run_id).data.metrics
+    assert (logged["bpp"], logged["miou"]) == (0.1, 0.4)
