@@ -340,7 +340,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
 
 
 def _family(values: Mapping[str, float]) -> str:
-    """``train`` of ``train/rate.semantic``: values that are recorded together; a first name without one is its own."""
+    """``train`` of ``train/rate.semantic``: values that are recorded together. A name without a slash is its own."""
     first = next(iter(values), "")
     return first.rpartition("/")[0] or first
 
