@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow.fs
 import torch
 
-from lgc.build import make_stage
+from lgc.build.stages import make_stage
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import StorageConfig

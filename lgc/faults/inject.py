@@ -73,7 +73,7 @@ def job_config(fault: Fault) -> dict[str, str]:
 
 def install() -> None:
     """Make this process's training stage faulty."""
-    from lgc.build import make_stage
+    from lgc.build.stages import make_stage
     from lgc.launch import worker
 
     fault = Fault(**json.loads(os.environ[VARIABLE]))

@@ -22,7 +22,7 @@ from typing import Any, Final
 import torch
 
 from lgc.bench.turns import Spread, ratios
-from lgc.build import make_stage
+from lgc.build.stages import make_stage
 from lgc.config.load import load, read_raw, write_params
 from lgc.config.paths import METRICS, Paths
 from lgc.data.loader import Batch

@@ -18,7 +18,8 @@ from lgc.baselines.learned import LearnedCodec, Source, Trained
 from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import load_model
-from lgc.build import FROZEN_CODEC, load_reference, make_codec
+from lgc.build.analysis import FROZEN_CODEC
+from lgc.build.networks import load_reference, make_codec
 from lgc.config.load import load, parse, read_raw
 from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config

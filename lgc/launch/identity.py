@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lgc
-from lgc.build import data_hash
+from lgc.build.data import data_hash
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import TrainingError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from lgc.build import prepare_data
+from lgc.build.data import prepare_data
 from lgc.config.load import load
 from lgc.config.paths import Paths
 from lgc.progress import make_bar

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lgc.build import best_reference, export_stage, stage_settings
+from lgc.build.analysis import best_reference
+from lgc.build.export import export_stage
+from lgc.build.stages import stage_settings
 from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config

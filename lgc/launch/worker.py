@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import torch
 
-from lgc.build import make_stage
+from lgc.build.stages import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary

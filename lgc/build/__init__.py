@@ -1,0 +1,1 @@
+"""Configuration -> objects. Below this package nothing sees a configuration."""

@@ -1,0 +1,88 @@
+"""Stages that train machines to see: on latents, and the RGB reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+
+from lgc.build.data import make_loader
+from lgc.build.networks import analyzer_shape, make_codec, make_reference
+from lgc.build.stage import Stage, adam
+from lgc.config.paths import Paths, TrainStage
+from lgc.config.schema import Config
+from lgc.data.shards import Split
+from lgc.errors import TrainingError
+from lgc.training.context import Context
+from lgc.training.objectives import AnalysisObjective, ReferenceObjective, make_analyzers
+from lgc.training.state import MovingAverage, Player, TrainState, load_modules
+from lgc.training.validation import AnalysisValidator
+
+FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
+    "train_analysis": "train_codec",
+    "train_probe": "finetune_joint",
+}
+"""Stages that train heads alone -> the stage whose codec they read."""
+
+
+def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+    """Heads on the latents of a frozen codec: ``train_analysis`` and ``train_probe``."""
+    training = config.train_analysis
+    torch.manual_seed(training.settings.seed)
+    codec = make_codec(config.model)
+    load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
+    codec.quantise()
+    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    objective = AnalysisObjective(codec, analyzers, training.task_weights)
+    codec.to(context.device)
+    groups = [{"params": list(analyzers.parameters()), "lr": training.lr}]
+    player = Player("analyzers", objective, {"analyzers": analyzers}, adam(groups), training.clip_norm)
+    averages = MovingAverage({"analyzers": analyzers}, training.ema_decay)
+    look = AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device)
+    return Stage(
+        name=name,
+        state=TrainState([player], averages),
+        loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
+        settings=training.settings,
+        validator=lambda modules: look({**modules, "codec": codec}),
+    )
+
+
+def train_reference(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+    """The RGB reference, once for each learning rate, side by side on the same batches."""
+    training = config.train_reference
+    players = []
+    for lr in training.learning_rates:
+        torch.manual_seed(training.settings.seed)
+        reference, label = make_reference(config.model), f"rgb_lr{lr:g}"
+        players.append(
+            Player(
+                label,
+                ReferenceObjective(reference, training.task_weights, label),
+                {label: reference},
+                adam([{"params": list(reference.parameters()), "lr": lr}]),
+                training.clip_norm,
+            )
+        )
+    modules = {name: module for player in players for name, module in player.modules.items()}
+    return Stage(
+        name=name,
+        state=TrainState(players, MovingAverage(modules, training.ema_decay)),
+        loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
+        settings=training.settings,
+        validator=AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device),
+    )
+
+
+def best_reference(metrics: Mapping[str, float]) -> str:
+    """Name of the reference with the highest validation mIoU, or attribute accuracy without masks."""
+    for metric in ("miou", "attribute_balanced_accuracy", "attribute_accuracy"):
+        scores = {
+            key.removeprefix("val/").removesuffix(f".{metric}"): value
+            for key, value in metrics.items()
+            if key.startswith("val/rgb_lr") and key.endswith(f".{metric}")
+        }
+        if scores:
+            return max(scores, key=scores.__getitem__)
+    raise TrainingError("train_reference: no annotation in the validation split to choose a reference by")

@@ -1,0 +1,142 @@
+"""Stages that train the codec: alone, jointly with the analysis, and beside it as the control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from lgc.backbones import Absent, load_lpips
+from lgc.build.data import make_loader
+from lgc.build.networks import analyzer_shape, make_codec
+from lgc.build.stage import Stage, adam
+from lgc.config.paths import Paths, TrainStage
+from lgc.config.schema import CodecTraining, Config
+from lgc.data.shards import Split
+from lgc.losses.perceptual import PerceptualLoss
+from lgc.losses.rate import RateController
+from lgc.metrics.base import NamedMetric
+from lgc.metrics.choose import closest_to_the_eye
+from lgc.metrics.image import LPIPS
+from lgc.models.discriminator import PatchDiscriminator
+from lgc.training.codec import TrainableCodec
+from lgc.training.context import Context
+from lgc.training.guards import Guard, codec_guards
+from lgc.training.objectives import CodecObjective, Controllers, DiscriminatorObjective, make_analyzers
+from lgc.training.state import MovingAverage, Player, TrainState, load_modules
+from lgc.training.validation import AnalysisValidator, CodecValidator, Together
+
+
+def train_codec(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+    """Codec and critic from the start, without tasks."""
+    training = config.train_codec
+    torch.manual_seed(training.settings.seed)
+    codec = make_codec(config.model)
+    players, controllers, perceptual, notices = _codec_players(config, training, codec)
+    return Stage(
+        name=name,
+        state=TrainState(players, MovingAverage({"codec": codec}, training.ema_decay), {"rate": controllers}),
+        loader=make_loader(paths, training.settings, training.augment, 0.0, context),
+        settings=training.settings,
+        validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, perceptual),
+        notices=notices,
+        guards=_guards(training),
+    )
+
+
+def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+    """Codec and analysis further: with gradients between them, or without (``finetune_separate``)."""
+    joint, training = config.finetune_joint, config.finetune_joint.codec
+    torch.manual_seed(training.settings.seed)
+    codec = make_codec(config.model)
+    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    players, controllers, perceptual, notices = _codec_players(
+        config, training, codec, analyzers, coupled=name == "finetune_joint"
+    )
+    # everything goes on from where it was: the critic too, and the weights that hold the rates
+    modules: dict[str, nn.Module] = {"codec": codec}
+    if _has_critic(training) and _has_critic(config.train_codec):
+        modules["discriminator"] = players[1].modules["discriminator"]
+    load_modules(paths.weights("train_codec"), modules, {"rate": controllers})
+    load_modules(paths.weights("train_analysis"), {"analyzers": analyzers})
+    val = Split(paths.data, "val")
+    return Stage(
+        name=name,
+        state=TrainState(
+            players,
+            MovingAverage({"codec": codec, "analyzers": analyzers}, training.ema_decay),
+            {"rate": controllers},
+        ),
+        loader=make_loader(paths, training.settings, training.augment, joint.annotated_share, context),
+        settings=training.settings,
+        validator=Together(
+            CodecValidator(val, training.validation_images, context.device, perceptual),
+            AnalysisValidator(val, config.train_analysis.validation_images, context.device),
+        ),
+        notices=notices,
+        guards=_guards(training),
+    )
+
+
+def _codec_players(
+    config: Config,
+    training: CodecTraining,
+    codec: TrainableCodec,
+    analyzers: nn.ModuleDict | None = None,
+    coupled: bool = True,
+) -> tuple[list[Player], Controllers, NamedMetric | None, tuple[str, ...]]:
+    weights, notices = training.weights, []
+    lpips = load_lpips(training.perceptual.net)
+    if isinstance(lpips, Absent):
+        if weights.perceptual or weights.base_perceptual:
+            notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
+        weights = replace(weights, perceptual=0.0, base_perceptual=0.0)
+    target = training.target_bpp
+    controllers = Controllers(RateController(target.semantic), RateController(target.reconstruction))
+    latents = config.model.semantic.channels + config.model.reconstruction.channels
+    discriminator = PatchDiscriminator(latents, config.model.discriminator_width)
+    objective = CodecObjective(
+        codec,
+        weights,
+        training.schedule,
+        controllers,
+        perceptual=None if isinstance(lpips, Absent) else PerceptualLoss(lpips, training.perceptual.scale),
+        discriminator=discriminator,
+        adversarial=training.adversarial,
+        analyzers=analyzers,
+        task_weights=config.finetune_joint.task_weights,
+        coupled=coupled,
+    )
+    modules: dict[str, nn.Module] = {"codec": codec}
+    groups = codec.parameter_groups(training.lr)
+    if analyzers is not None:
+        modules["analyzers"] = analyzers
+        groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
+    players = [Player("codec", objective, modules, adam(groups), training.clip_norm)]
+    if _has_critic(training):
+        critic = DiscriminatorObjective(discriminator, training.adversarial)
+        optimizer = adam([{"params": list(discriminator.parameters()), "lr": training.discriminator_lr}], 0.5)
+        players.append(
+            Player(
+                "discriminator",
+                critic,
+                {"discriminator": discriminator},
+                optimizer,
+                training.clip_norm,
+                follows=True,
+            )
+        )
+    metric = closest_to_the_eye(
+        None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
+    )
+    return players, controllers, metric, tuple(notices)
+
+
+def _guards(training: CodecTraining) -> tuple[Guard, ...]:
+    return codec_guards(training.guards, vars(training.target_bpp), training.adversarial)
+
+
+def _has_critic(training: CodecTraining) -> bool:
+    """Whether a stage reaches an adversarial phase."""
+    return bool(training.weights.adversarial) and training.schedule.adversarial_from < 1

@@ -1,0 +1,75 @@
+"""Configuration -> prepared data, and what reads it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from lgc.config.paths import Paths
+from lgc.config.schema import DataConfig
+from lgc.data.augment import Augment
+from lgc.data.loader import TrainingLoader, training_order
+from lgc.data.prepare import prepare
+from lgc.data.shards import Manifest, Split, read_manifest
+from lgc.data.synthetic import write_dataset
+from lgc.training.context import Context
+from lgc.training.trainer import Settings
+
+
+def prepare_data(
+    config: DataConfig,
+    paths: Paths,
+    workers: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Manifest:
+    """Write the shards of the configured data set, generating synthetic faces first when it has no source."""
+    source = config.source
+    with tempfile.TemporaryDirectory(dir=paths.root / "outputs", prefix=".faces-") as scratch:
+        if source is None:
+            generated = Path(scratch) / "faces"
+            count = config.synthetic.count
+            write_dataset(
+                generated,
+                count,
+                config.synthetic.seed,
+                config.synthetic.size,
+                config.synthetic.splits,
+                workers,
+                (lambda done: progress("generate", done, count)) if progress else None,
+            )
+            source = str(generated)
+        return prepare(
+            source,
+            paths.data,
+            name=config.name,
+            licence=config.licence,
+            image_size=config.image_size,
+            mask_size=config.mask_size,
+            split_rule=config.split_rule,
+            limit=config.limit,
+            workers=workers,
+            progress=(lambda done, total: progress("prepare", done, total)) if progress else None,
+        )
+
+
+def data_hash(paths: Paths) -> str:
+    """Hash of the prepared data set."""
+    return read_manifest(paths.data).hash
+
+
+def make_loader(
+    paths: Paths, settings: Settings, augment: Augment, annotated_share: float, context: Context
+) -> TrainingLoader:
+    """Batches of the training split for one worker."""
+    split = Split(paths.data, "train")
+    return TrainingLoader(
+        split,
+        training_order(split, settings.seed, annotated_share),
+        batch_size=settings.batch_size,
+        augment=augment,
+        seed=settings.seed,
+        rank=context.rank,
+        world_size=context.world_size,
+        pin_memory=context.device.type == "cuda",
+    )

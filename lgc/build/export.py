@@ -1,0 +1,66 @@
+"""A stage's outputs from its last checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lgc.atomic import replacing_folder
+from lgc.bitstream.model_file import AnalyzerConfig
+from lgc.build.analysis import FROZEN_CODEC
+from lgc.build.baseline import network_facts
+from lgc.build.networks import analyzer_shape, make_codec
+from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
+from lgc.config.schema import Config
+from lgc.errors import TrainingError
+from lgc.training.export import export_model
+from lgc.training.objectives import make_analyzers
+from lgc.training.state import load_modules, read_state, release
+
+
+def export_stage(
+    name: TrainStage, config: Config, paths: Paths, checkpoint: Path, facts: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Turn a finished checkpoint into the stage's outputs; returns the content of its ``metrics.json``.
+
+    The outputs appear together or not at all.
+    """
+    state = read_state(checkpoint)
+    if not state["finished"]:
+        raise TrainingError(f"{checkpoint}: training has not finished; run the stage again")
+    folder = paths.stage(name)
+    about = {
+        "stage": name,
+        "data": config.data.name,
+        "licence": f"trained on {config.data.name}: {config.data.licence}",
+        "samples": state["samples"],
+        **facts,
+    }
+    metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
+    with replacing_folder(folder) as out:
+        release(checkpoint, out / WEIGHTS)
+        if name == "train_baseline":
+            metrics["network"] = network_facts(config)
+        elif name != "train_reference":
+            metrics["model_id"] = _export_model(name, config, paths, out, about).hex()
+        (out / METRICS).write_text(json.dumps(metrics, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return metrics
+
+
+def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, about: Mapping[str, Any]) -> bytes:
+    codec = make_codec(config.model)
+    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    if name in FROZEN_CODEC:
+        load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
+        load_modules(out / WEIGHTS, {"analyzers": analyzers})
+    elif name == "train_codec":
+        load_modules(out / WEIGHTS, {"codec": codec})
+        analyzers = nn.ModuleDict()
+    else:
+        load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
+    shape: AnalyzerConfig = config.model.analyzer
+    return export_model(out / MODEL, codec, dict(analyzers.items()), shape, about)

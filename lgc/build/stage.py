@@ -1,0 +1,33 @@
+"""What a training stage is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lgc.config.paths import TrainStage
+from lgc.data.loader import TrainingLoader
+from lgc.training.guards import Guard
+from lgc.training.state import TrainState
+from lgc.training.trainer import Settings, Validator
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A training stage, ready for :func:`lgc.training.trainer.fit`."""
+
+    name: TrainStage
+    state: TrainState
+    loader: TrainingLoader
+    settings: Settings
+    validator: Validator
+    notices: tuple[str, ...] = ()
+    """Lines to show once at the start, e.g. that a loss term is off and why."""
+    guards: Sequence[Guard] = ()
+
+
+def adam(groups: list[dict], beta1: float = 0.9) -> torch.optim.Optimizer:
+    """Adam as all stages use it."""
+    return torch.optim.Adam(groups, betas=(beta1, 0.99), fused=True)
