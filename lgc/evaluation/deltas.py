@@ -6,8 +6,9 @@ with piecewise cubic Hermite interpolation. A delta is refused, with the reason,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ import numpy as np
 
 METHOD: Final = "pchip"
 _LEAST_POINTS: Final = 2
+_LEAST_SHARE: Final = 0.95
+"""Of the rounds that must give a delta."""
 Curve = Sequence[tuple[float, float]]
 """(bits per pixel, value of a metric), one or more."""
 
@@ -30,6 +33,8 @@ class Delta:
     """Ends of the interval: of the metric for BD-rate, of bits per pixel for BD-metric."""
     share: float
     """How much of what the two curves span together the interval is, 0 to 1."""
+    chance: tuple[float, float] | None = None
+    """95 % interval of ``value`` by which pictures were drawn."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,11 @@ def bd_metric(test: Curve, anchor: Curve) -> Delta | Refused:
 
 
 def delta_rows(
-    rows: Sequence[Mapping[str, Any]], main: str, baselines: Sequence[str], better: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]],
+    main: str,
+    baselines: Sequence[str],
+    better: Mapping[str, str],
+    samples: Sequence[Mapping[str, np.ndarray]] = (),
 ) -> list[dict[str, Any]]:
     """Deltas of our curves against every baseline's for every metric, ready for JSON.
 
@@ -86,23 +95,27 @@ def delta_rows(
         main: our codec; every curve of its is compared.
         baselines: names of the others.
         better: ``higher`` or ``lower`` by column of ``rows``.
+        samples: for each row its columns over bootstrap rounds, of :func:`lgc.evaluation.summary.curve_rounds`.
     """
     ours = list(dict.fromkeys(row["curve"] for row in rows if row["codec"] == main))
     found = []
     for metric, direction in better.items():
         curves = {name: _curve(rows, name, metric) for name in (*ours, *baselines)}
+        drawn = {name: _curves_of_rounds(rows, samples, name, metric) for name in curves}
+        rate_delta = partial(bd_rate, higher_is_better=direction == "higher")
         for mine, other in product(ours, baselines):
             test, anchor = curves[mine], curves[other]
             if not test or not anchor:
                 continue
+            pairs = list(zip(drawn[mine], drawn[other], strict=False))
             found.append(
                 {
                     "metric": metric,
                     "ours": mine,
                     "against": other,
                     "points": [len(test), len(anchor)],
-                    "bd_rate_percent": _plain(bd_rate(test, anchor, direction == "higher")),
-                    "bd_metric": _plain(bd_metric(test, anchor)),
+                    "bd_rate_percent": _with_chance(rate_delta, test, anchor, pairs),
+                    "bd_metric": _with_chance(bd_metric, test, anchor, pairs),
                 }
             )
     return found
@@ -112,8 +125,37 @@ def _curve(rows: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[tu
     return [(row["bpp"], row[metric]) for row in rows if row["curve"] == name and metric in row]
 
 
-def _plain(delta: Delta | Refused) -> dict[str, Any]:
-    return {"refused": delta.reason} if isinstance(delta, Refused) else dict(vars(delta))
+def _curves_of_rounds(
+    rows: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, np.ndarray]], name: str, metric: str
+) -> list[list[tuple[float, float]]]:
+    """The curve of each bootstrap round; none where the metric has no rounds."""
+    chosen = [drawn for row, drawn in zip(rows, samples, strict=False) if row["curve"] == name and metric in row]
+    if not chosen or not all(metric in drawn for drawn in chosen):
+        return []
+    rates, values = (np.stack([drawn[column] for drawn in chosen]).T.tolist() for column in ("bpp", metric))
+    return [list(zip(*one, strict=True)) for one in zip(rates, values, strict=True)]
+
+
+def _with_chance(
+    delta: Callable[[Curve, Curve], Delta | Refused],
+    test: Curve,
+    anchor: Curve,
+    rounds: Sequence[tuple[Curve, Curve]],
+) -> dict[str, Any]:
+    """A delta with its interval, ready for JSON.
+
+    No interval where more than one round in twenty gives no delta: those left would not be a fair sample.
+    """
+    found = delta(test, anchor)
+    if isinstance(found, Refused):
+        return {"refused": found.reason}
+    if rounds:
+        whole = [pair for pair in rounds if np.isfinite([*pair[0], *pair[1]]).all()]
+        values = [one.value for one in (delta(*pair) for pair in whole) if isinstance(one, Delta)]
+        if len(values) >= _LEAST_SHARE * len(rounds):
+            low, high = np.percentile(values, (2.5, 97.5))
+            found = replace(found, chance=(float(low), float(high)))
+    return dict(vars(found))
 
 
 def _sorted(curve: Curve, sign: float) -> tuple[np.ndarray, np.ndarray]:

@@ -43,8 +43,18 @@ def plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
 
 def mean_interval(values: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
     """Of the mean of (N,) values."""
-    means = _counts(len(values), rounds, seed) @ values / len(values)
-    return _estimate(float(values.mean()), means)
+    return interval_of(float(values.mean()), mean_rounds(values, rounds, seed))
+
+
+def mean_rounds(values: np.ndarray, rounds: int, seed: int = 0) -> np.ndarray:
+    """Means of (N,) values over each round's pictures: (rounds,), to compute further with."""
+    means: np.ndarray = _counts(len(values), rounds, seed) @ values / len(values)
+    return means
+
+
+def task_rounds(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Every task metric over each round's pictures: (rounds,) each, NaN where a round leaves it undefined."""
+    return scores.sampled(_task_rounds(scores, rounds, seed))
 
 
 def repeats_interval(values: Sequence[float]) -> Estimate:
@@ -58,8 +68,7 @@ def repeats_interval(values: Sequence[float]) -> Estimate:
 
 def task_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
     """Of every task metric."""
-    drawn = _task_rounds(scores, rounds, seed)
-    return _estimates(scores.values(), scores.sampled(drawn))
+    return _estimates(scores.values(), task_rounds(scores, rounds, seed))
 
 
 def detail_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, dict[str, Estimate]]:
@@ -87,7 +96,7 @@ def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) ->
 def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
     """Of log2 (mean a / mean b) summed over columns, both (N, K) above 0 on the same pictures."""
     drawn = _counts(len(a), rounds, seed)
-    return _estimate(
+    return interval_of(
         float(np.log2(a.mean(axis=0) / b.mean(axis=0)).sum()), np.log2((drawn @ a) / (drawn @ b)).sum(axis=1)
     )
 
@@ -129,11 +138,11 @@ def _draws(size: int, rounds: int, seed: int) -> np.ndarray:
 
 
 def _estimates(values: Mapping[str, float], samples: Mapping[str, np.ndarray]) -> dict[str, Estimate]:
-    return {name: _estimate(value, samples[name]) for name, value in values.items() if not np.isnan(value)}
+    return {name: interval_of(value, samples[name]) for name, value in values.items() if not np.isnan(value)}
 
 
-def _estimate(value: float, samples: np.ndarray) -> Estimate:
-    """Rounds that leave the value undefined do not count."""
+def interval_of(value: float, samples: np.ndarray) -> Estimate:
+    """Of a value that came out as ``samples`` (rounds,); rounds that leave it undefined (NaN) do not count."""
     defined = samples[~np.isnan(samples)]
     low, high = np.percentile(defined, _LEVELS) if len(defined) else (value, value)
     return Estimate(value, float(low), float(high))

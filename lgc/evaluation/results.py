@@ -23,7 +23,7 @@ from lgc.evaluation.figures import labelled_sheet, rate_quality
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.names import CURVES, DETAILS, GALLERY, METRICS
 from lgc.evaluation.points import Point
-from lgc.evaluation.summary import curve_rows, details, set_distances, summarise
+from lgc.evaluation.summary import curve_rounds, curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.base import BPP
 from lgc.metrics.choose import Metrics
@@ -31,6 +31,8 @@ from lgc.metrics.information import make_priors
 from lgc.metrics.tasks import INFOS as TASKS
 
 _TIMED_PICTURES = 16
+_DELTA_ROUNDS = 200
+"""A curve is fitted anew in each."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def make_results(
     )
     found = details(points, priors, rounds) | {
         "metrics": {info.name: {**info.as_dict(), "trained_on": trained_on.get(info.name)} for info in infos},
-        "deltas": delta_rows(rows, main, names, better),
+        "deltas": delta_rows(rows, main, names, better, curve_rounds(points, min(rounds, _DELTA_ROUNDS))),
         "paired": against_baselines(points, main, names, rounds),
         "agnostic": task_agnosticism(points, left_out, main, rounds),
         "ours": dict(ours),

@@ -11,7 +11,16 @@ import numpy as np
 from lgc.backbones import Absent
 from lgc.evaluation.comparison import difference
 from lgc.evaluation.information import information
-from lgc.evaluation.intervals import detail_intervals, mean_interval, plain, task_intervals, task_ratios
+from lgc.evaluation.intervals import (
+    detail_intervals,
+    interval_of,
+    mean_interval,
+    mean_rounds,
+    plain,
+    task_intervals,
+    task_ratios,
+    task_rounds,
+)
 from lgc.evaluation.points import ANALYSED, Point, is_measure
 from lgc.metrics.distribution import SetMetric
 from lgc.metrics.information import Priors
@@ -42,6 +51,7 @@ def summarise(
             for point in points
         },
         "accounts": {name: account(by_key[name]) for name in ours},
+        "account_intervals": {name: account_intervals(by_key[name], rounds) for name in ours},
     }
     original, main = by_key["original"], ours[0]
     summary["bit_saving"] = {name: bit_saving(by_key[name], by_key[f"{name} base"], original) for name in ours}
@@ -118,9 +128,22 @@ def median_ms(point: Point) -> dict[str, float]:
 
 def account(point: Point) -> dict[str, float]:
     """Where our bytes go, mean a picture, and how far they are from what the float model estimated."""
-    v = {name: float(value.mean()) for name, value in point.values.items()}
+    means = {name: value.mean() for name, value in point.values.items()}
+    return {name: float(value) for name, value in _account(means).items()}
+
+
+def account_intervals(point: Point, rounds: int) -> dict[str, dict[str, float]]:
+    """The 95 % intervals of :func:`account`."""
+    samples = _account({name: mean_rounds(value, rounds) for name, value in point.values.items()})
+    return plain(
+        {name: interval_of(value, np.broadcast_to(samples[name], rounds)) for name, value in account(point).items()}
+    )
+
+
+def _account(v: Mapping[str, Any]) -> dict[str, Any]:
+    """From means: numbers, or arrays of as many as there are rounds."""
     layers = ("semantic", "reconstruction")
-    result = {
+    result: dict[str, Any] = {
         "file_bytes": v["bytes"],
         "header_bytes": v["header_bytes"],
         "checksum_bytes": 4.0 * len(layers),
@@ -179,10 +202,28 @@ def curve_rows(
             if is_measure(name):
                 row[name] = float(np.mean(values))
         row |= (distances or {}).get(point.key, {})
-        for source, scores in point.tasks.items():
-            row |= {f"{source}.{name}": value for name, value in scores.values().items()}
-        best = next((source for source in ANALYSED if source in point.tasks), None)
-        if best is not None:
-            row |= {f"analysis.{name}": value for name, value in point.tasks[best].values().items()}
+        row |= _by_source({source: scores.values() for source, scores in point.tasks.items()})
         rows.append(row)
     return rows
+
+
+def curve_rounds(points: Sequence[Point], rounds: int) -> list[dict[str, np.ndarray]]:
+    """What :func:`curve_rows` says of each point, over the pictures of each bootstrap round: (rounds,) arrays.
+
+    Every codec is measured on the same pictures, and a round draws the same ones for all. Distances between sets of
+    pictures have no rounds.
+    """
+    found = []
+    for point in points:
+        row = {"bpp": mean_rounds(8 * point.values["bytes"] / point.pixels, rounds)}
+        row |= {name: mean_rounds(values, rounds) for name, values in point.values.items() if is_measure(name)}
+        row |= _by_source({source: task_rounds(scores, rounds) for source, scores in point.tasks.items()})
+        found.append(row)
+    return found
+
+
+def _by_source(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Flat names; ``analysis.*`` is the best source there is."""
+    best = next((source for source in ANALYSED if source in tasks), None)
+    named = tasks if best is None else {**tasks, "analysis": tasks[best]}
+    return {f"{source}.{name}": value for source, values in named.items() for name, value in values.items()}

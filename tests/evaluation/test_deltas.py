@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lgc.evaluation.deltas import Delta, Refused, bd_metric, bd_rate, delta_rows
@@ -90,3 +91,45 @@ def test_several_rates_of_ours_are_two_curves() -> None:
     assert (whole["bd_rate_percent"]["low"], whole["bd_rate_percent"]["high"]) == (20, 26)
     assert base["ours"] == "ours base"
     assert "ours spans 11 to 17, the other 20 to 29" in base["bd_rate_percent"]["refused"]
+
+
+class TestChance:
+    @staticmethod
+    def rounds(noise: float, metric: str = "psnr") -> tuple[list[dict[str, Any]], list[dict[str, np.ndarray]]]:
+        """Ours at half the rate of JPEG; in each round all values of ours are off by the same amount."""
+        drawn = np.random.default_rng(0).normal(0, noise, 200)
+        rows, samples = [], []
+        for codec, share, shift in (("jpeg", 1.0, 0.0 * drawn), ("ours", 0.5, drawn)):
+            for rate, value in ANCHOR:
+                rows.append(row(codec, rate * share, **{metric: value}))
+                samples.append({"bpp": np.full(200, rate * share), metric: value + shift})
+        return rows, samples
+
+    def test_is_as_wide_as_the_noise(self) -> None:
+        (found,) = delta_rows(*self._arguments(0.3))
+        low, high = found["bd_metric"]["chance"]
+        assert low < found["bd_metric"]["value"] < high
+        assert high - low == pytest.approx(2 * 1.96 * 0.3, rel=0.2)
+        low, high = found["bd_rate_percent"]["chance"]
+        assert low < -50 < high
+        json.dumps(found, allow_nan=False)
+
+    def test_nothing_without_noise(self) -> None:
+        (found,) = delta_rows(*self._arguments(0.0))
+        assert found["bd_rate_percent"]["chance"] == pytest.approx((-50, -50))
+
+    def test_none_where_rounds_leave_the_metric_undefined(self) -> None:
+        rows, samples = self.rounds(0.3)
+        samples[0]["psnr"][:20] = np.nan
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, samples)
+        assert found["bd_rate_percent"]["value"] == pytest.approx(-50)
+        assert found["bd_rate_percent"]["chance"] is None
+
+    def test_none_where_the_metric_has_no_rounds(self) -> None:
+        rows, samples = self.rounds(0.3)
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, [{"bpp": one["bpp"]} for one in samples])
+        assert found["bd_metric"]["chance"] is None
+
+    def _arguments(self, noise: float) -> tuple[Any, ...]:
+        rows, samples = self.rounds(noise)
+        return rows, "ours", ["jpeg"], {"psnr": "higher"}, samples

@@ -8,7 +8,15 @@ import pytest
 
 from lgc.evaluation.figures import labelled_sheet, rate_quality
 from lgc.evaluation.points import Point
-from lgc.evaluation.summary import account, bit_saving, curve_rows, differences, summarise
+from lgc.evaluation.summary import (
+    account,
+    account_intervals,
+    bit_saving,
+    curve_rounds,
+    curve_rows,
+    differences,
+    summarise,
+)
 from lgc.metrics.tasks import TaskScores
 
 PIXELS = 1024
@@ -70,6 +78,16 @@ class TestAccount:
         assert found["exactness_cost_percent"] == pytest.approx(100 * (179 / 175 - 1))
         assert found["gap_to_estimate_percent"] == pytest.approx(100 * (181 / 175 - 1))
 
+    def test_intervals_are_around_the_values(self, points: list[Point]) -> None:
+        points[1].values["bytes"] = np.array([190.0, 210.0])
+        points[1].values["ideal_bits_semantic"] = np.array([360.0, 520.0])
+        found, intervals = account(points[1]), account_intervals(points[1], rounds=100)
+        assert list(found) == list(intervals)
+        assert intervals["file_bytes"] == {"value": 200, "low": 190, "high": 210}
+        assert intervals["checksum_bytes"] == {"value": 8, "low": 8, "high": 8}
+        gap = intervals["exactness_cost_percent"]
+        assert gap["low"] < gap["value"] == found["exactness_cost_percent"] < gap["high"]
+
     def test_without_an_estimate(self, points: list[Point]) -> None:
         for name in ("semantic", "reconstruction"):
             del points[1].values[f"estimated_bits_{name}"]
@@ -84,6 +102,15 @@ def test_bit_saving_names_both_yardsticks(points: list[Point]) -> None:
         "semantic_layer_of_source_files_percent": pytest.approx(100 - 100 * 71 / 2048),
         "both_layers_of_source_files_percent": pytest.approx(100 - 100 * 200 / 2048),
     }
+
+
+def test_rounds_of_curves_have_the_rows_own_names(points: list[Point]) -> None:
+    rows, drawn = curve_rows(points), curve_rounds(points, 20)
+    for one, rounds in zip(rows, drawn, strict=True):
+        assert set(one) - set(rounds) == {"codec", "setting", "curve"}
+        assert all(values.shape == (20,) for values in rounds.values())
+        assert rounds["bpp"].min() <= one["bpp"] <= rounds["bpp"].max()
+        assert rounds["analysis.pose_error"][0] == one["analysis.pose_error"]
 
 
 def test_differences_are_paired_and_signed(points: list[Point]) -> None:

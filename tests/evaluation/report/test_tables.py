@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from lgc.errors import LgcError
 from lgc.evaluation.report.markdown import to_markdown
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results, read_results
-from lgc.evaluation.report.tables import Table, all_tables, number, verdicts
+from lgc.evaluation.report.tables import Table, all_tables, deltas, number, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,17 @@ def test_deltas_are_numbers_or_reasons(tables: dict[str, Table]) -> None:
     rows = tables["deltas"].rows
     assert {row[0] for row in rows} == {"jpeg", "webp"}
     assert all("1 point, 2 are needed" in " ".join(row) for row in rows if row[0] == "webp")
+
+
+def test_deltas_show_what_chance_does(results: Results) -> None:
+    rate = {"value": -12.34, "low": 20.0, "high": 22.0, "share": 0.5, "chance": [-14.01, -10.5]}
+    metric = {"value": 0.5, "low": 0.1, "high": 0.2, "share": 0.4, "chance": None}
+    entry = {"metric": "psnr", "ours": "joint", "against": "jpeg", "points": [2, 3]}
+    entry |= {"bd_rate_percent": rate, "bd_metric": metric}
+    changed = replace(results, details={**results.details, "deltas": [entry]})
+    assert deltas(changed).rows[0][4:] == [
+        "-12.3 [-14.0, -10.5] % over 20.00 to 22.00 (50 % of both)", "+0.500 over 0.100 to 0.200 bpp",
+    ]  # fmt: skip
 
 
 def test_verdicts_follow_the_intervals(results: Results) -> None:
