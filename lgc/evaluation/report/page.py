@@ -1,9 +1,8 @@
-"""The page: everything in one file, so that it works from disk, offline, and attached to a mail."""
+"""The page of an evaluation."""
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -14,13 +13,18 @@ import yaml
 
 from lgc.errors import LgcError
 from lgc.evaluation.names import GALLERY
+from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results, key_of
 from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
 
 PICTURE_BYTES: Final = 6_500_000
 """Most bytes of pictures on the page, which stays below 15 MB with base64, Plotly and the rest."""
-_SCRIPTS: Final = ("common", "curves", "classes", "gallery", "theme")
+_SCRIPTS: Final = ("common.js", "curves.js", "classes.js", "gallery.js")
+_SECTIONS: Final = {
+    "pictures": "Pictures", "worst": "Worst", "curves": "Curves", "classes": "Classes", "tables": "Tables",
+    "paper": "Paper", "run": "Run",
+}  # fmt: skip
 _KINDS: Final = {
     "distortion": "Rate and distortion",
     "perception": "Rate and perception",
@@ -52,18 +56,8 @@ def make_page(results: Results) -> str:
         "gallery": gallery,
         "labels": {name: results.label(name) for name in results.picture_metrics},
     }
-    facts = results.details["run"]
+    measured, size = results.details["run"]["data"], results.gallery["size"]
     parts = {
-        "style": _asset("style.css"),
-        "script": "\n".join(_asset(f"{name}.js") for name in _SCRIPTS),
-        "plotly": _plotly(),
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
-        "title": escape(f"lgc on {facts['data']['name']}"),
-        "subtitle": escape(
-            f"{facts['data']['measured']} pictures of the {facts['data']['split']} split, "
-            f"{results.gallery['size']} x {results.gallery['size']} pixels"
-        ),
-        "cards": "".join(_cards(results)),
         "verdict": _verdict(results),
         "tables": "".join(_table(table) for table in all_tables(results)),
         "paper": "".join(_table(table) for table in paper_tables(results)),
@@ -72,12 +66,16 @@ def make_page(results: Results) -> str:
         else "",
         "run": _run(results),
     }
-    # in one pass: what is put in may itself look like a place
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("page.html"))
-
-
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+    return make_frame(
+        title=f"lgc on {measured['name']}",
+        subtitle=f"{measured['measured']} pictures of the {measured['split']} split, {size} x {size} pixels",
+        sections=_SECTIONS,
+        cards=_cards(results),
+        main=fill("report.html", parts),
+        data=data,
+        scripts=_SCRIPTS,
+        library=_plotly(),
+    )
 
 
 def _plotly() -> str:
@@ -96,7 +94,7 @@ def _cards(results: Results) -> list[str]:
     sizes = {key: found for key in (main, base) if (found := results.value(key, "bpp"))}
     saving = results.summary["bit_saving"][main]
     cards.append(
-        _card(
+        card(
             f"{sizes[main].value * pixels / 8:.0f} bytes",
             f"a picture, {sizes[main].value:.3f} bpp; {sizes[base].value * pixels / 8:.0f} bytes for machines alone",
             f"{saving['semantic_layer_of_24bpp_percent']:.2f} % saved of 24 bpp, "
@@ -109,7 +107,7 @@ def _cards(results: Results) -> list[str]:
             found = Interval(**ratios[task])
             own, reference = results.value(base, f"semantic.{task}"), results.value("original", f"rgb.{task}")
             cards.append(
-                _card(
+                card(
                     f"{100 * found.value:.0f} %",
                     f"of the RGB reference's {name}, read from the semantic layer",
                     f"{number(own, task)} against {number(reference, task)} on originals",
@@ -119,17 +117,13 @@ def _cards(results: Results) -> list[str]:
     if "analyze" in times and "decode_then_analyze" in times:
         ours, theirs = times["analyze"]["median_ms"], times["decode_then_analyze"]["median_ms"]
         cards.append(
-            _card(
+            card(
                 f"{theirs / ours:.1f} x",
                 "as fast to analyse as by decoding first",
                 f"{ours:.1f} ms, not {theirs:.1f} ms",
             )
         )
     return cards
-
-
-def _card(figure: str, what: str, detail: str) -> str:
-    return f"<div class=card><b>{escape(figure)}</b><span>{escape(what)}</span><small>{escape(detail)}</small></div>"
 
 
 def _verdict(results: Results) -> str:

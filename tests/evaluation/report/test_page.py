@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lgc.evaluation.report import page as module
+from lgc.evaluation.report.frame import asset
 from lgc.evaluation.report.page import make_page
 from lgc.evaluation.report.results import read_results
 
@@ -63,7 +64,7 @@ def contrast(one: str, two: str) -> float:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colours_can_be_told_apart(theme: str) -> None:
     """WCAG AA: 4.5 for text, 3 for lines and points of charts."""
-    rules = re.findall(r"\{([^{}]*--paper: #[^{}]*)\}", module._asset("style.css"))
+    rules = re.findall(r"\{([^{}]*--paper: #[^{}]*)\}", asset("style.css"))
     rules = rules[:1] if theme == "light" else rules[1:]
     assert rules
     for rule in rules:

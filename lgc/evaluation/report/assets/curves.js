@@ -1,5 +1,5 @@
 // Rate against distortion, perception and analysis: one Plotly chart a kind of metric, one filter for all and the tables.
-const curves = (() => {
+(() => {
   const PREFERRED = ["ms_ssim", "analysis.attribute_balanced_accuracy"];
   const shown = new Set(codecs.filter((c) => c === data.main || !data.ours.includes(c)));
   const charts = [];
@@ -122,5 +122,5 @@ const curves = (() => {
   }
   all();
   filterTables();
-  return { redraw: all };
+  document.addEventListener("theme", all);
 })();

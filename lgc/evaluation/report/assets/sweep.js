@@ -1,13 +1,5 @@
-"use strict";
 (() => {
-  const byId = (id) => document.getElementById(id);
   const NS = "http://www.w3.org/2000/svg";
-  const make = (tag, attributes = {}, text) => {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if (text !== undefined) element.textContent = text;
-    return element;
-  };
   const draw = (parent, tag, attributes = {}, text) => {
     const element = document.createElementNS(NS, tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -15,15 +7,6 @@
     parent.append(element);
     return element;
   };
-
-  // light and dark
-  byId("theme").addEventListener("click", () => {
-    const root = document.documentElement;
-    const dark = root.dataset.theme
-      ? root.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-  });
 
   const tip = byId("tip");
   const showTip = (lines, x, y) => {
@@ -51,7 +34,6 @@
   };
   const tickText = (v) => String(Number(v.toPrecision(3)));
 
-  const data = JSON.parse(byId("data").textContent);
   const objectives = data.objectives, values = Object.keys(data.space);
   const axes = [
     ...objectives.map((o) => ({ id: o.name, label: `${o.label} (${o.goal === "min" ? "lower" : "higher"} is better)`,
