@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,3 +98,23 @@ def test_the_page_is_whole_and_needs_nothing_else(found: Findings, tmp_path: Pat
     assert embedded is not None
     data = json.loads(embedded.group(1))
     assert [trial["trial"] for trial in data["trials"]] == ["000", "001", "002", "003", "004"]
+
+
+@pytest.mark.slow
+def test_the_page_in_a_real_browser(found: Findings, tmp_path: Path, browser: Any) -> None:
+    write_findings(tmp_path, found)
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    page, problems = context.new_page(), []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    page.goto((tmp_path / "index.html").as_uri())
+    assert page.locator("#plot circle").count() >= len(found.finished)
+    assert page.locator("#table tbody tr").count() == len(found.records)
+    before = page.evaluate("document.documentElement.dataset.theme")
+    page.click("#theme")
+    assert page.evaluate("document.documentElement.dataset.theme") != before
+    page.locator("#plot circle").first.hover(force=True)
+    assert page.locator("#tip").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
+    assert problems == []
