@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +25,7 @@ Overrides = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(compose)
-    app.command()(repro)
+    app.command(context_settings={"ignore_unknown_options": True})(repro)
 
 
 def compose(
@@ -47,7 +50,7 @@ def compose(
 def repro(
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[DVC ARGUMENTS]...", help="Passed on to `dvc repro`.", show_default=False),
+        typer.Argument(metavar="[DVC ARGUMENTS]...", help="For `dvc repro`, options too.", show_default=False),
     ] = None,
 ) -> None:
     """Run the pipeline: `dvc repro`, with one Ray for all stages when the configuration asks for a local one."""
@@ -68,11 +71,36 @@ def repro(
         if not is_healthy(load(), Paths.here()):
             raise LgcError("the cluster is not ready (see above); nothing was started")
     if runtime.engine != "ray" or runtime.address or os.environ.get("RAY_ADDRESS"):
-        raise typer.Exit(subprocess.call(command, env=environment))
+        raise typer.Exit(_passing_interrupts_on(command, environment))
     from lgc.launch.cluster import local_cluster
 
     with local_cluster() as variables:
-        raise typer.Exit(subprocess.call(command, env={**environment, **variables}))
+        raise typer.Exit(_passing_interrupts_on(command, {**environment, **variables}))
+
+
+def _passing_interrupts_on(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Exit code of a command that is asked to stop when we are, once, and then waited for.
+
+    It gets a process group of its own: a terminal's Ctrl-C would reach its stage beside us, while a scheduler or
+    ``kill`` would end us alone and leave the stage behind without its Ray. DVC passes over SIGINT and waits for the
+    stage, whatever we were sent.
+    """
+    asked: list[int] = []
+    child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
+
+    def pass_on(signum: int, frame: Any) -> None:
+        asked.append(signum)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
+
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+    earlier = {number: signal.signal(number, pass_on) for number in numbers}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+    return 128 + asked[0] if asked and code else code
 
 
 def up_to_date() -> bool:

@@ -130,7 +130,8 @@ class Project:
     def distance(self, other: Project) -> float:
         """Largest difference between two results' weights; 0 means equal to the last bit."""
         mine, theirs = (load_file(project.paths.stage(STAGE) / WEIGHTS) for project in (self, other))
-        return max(float((mine[name].double() - theirs[name].double()).abs().max()) for name in mine)
+        apart = [(mine[name].double() - theirs[name].double()).abs() for name in mine if mine[name].numel()]
+        return max(float(one.max()) for one in apart)
 
     def measured(self) -> Mapping[str, float]:
         """The finished stage's validation metrics."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, bytes
     return root, run, weights
 
 
-def start(root: Path) -> subprocess.Popen[str]:
+def start(root: Path, command: Sequence[str] = (sys.executable, *STAGE[1:])) -> subprocess.Popen[str]:
     """The stage from its beginning, in a process of its own."""
     subprocess.run(["rm", "-rf", str(root / "runs"), str(root / "outputs/train_codec")], check=True)
     environment = {**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root / "none")}
     return subprocess.Popen(
-        [sys.executable, *STAGE[1:]], cwd=root, env=environment, text=True,
+        command, cwd=root, env=environment, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -71,6 +72,23 @@ def test_ctrl_c_saves_a_checkpoint_says_how_to_go_on_and_can_be_resumed(prepared
     assert errors.strip().splitlines()[-1].endswith("run the same command again to continue")
     assert "Traceback" not in errors
     run(STAGE)
+    assert (root / WEIGHTS).read_bytes() == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ending_the_pipeline_command_alone_ends_its_stage_too(
+    prepared: tuple[Path, Run, bytes], number: signal.Signals
+) -> None:
+    """As a scheduler ends it; the stage, two processes further down, writes its checkpoint first."""
+    root, run, expected = prepared
+    repro = ["lgc", "repro", "--single-item", "--force", "--no-run-cache", "train_codec"]
+    process = start(root, [sys.executable, "-c", "from lgc.cli.main import main; main()", *repro[1:]])
+    wait_for_checkpoint(root, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)  # until the last of them closes its end
+    assert process.returncode == 128 + number, errors
+    assert "run the same command again to continue" in errors
+    run(repro)
     assert (root / WEIGHTS).read_bytes() == expected
 
 
