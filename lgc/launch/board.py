@@ -1,4 +1,4 @@
-"""A notice board between workers and the terminal: progress and lines, without Ray's log stream around them."""
+"""A notice board between workers and the terminal: progress, lines and a wish to stop, without Ray's log stream."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ class Board:
     """The actor's class: holds what the worker said until the driver asks."""
 
     def __init__(self) -> None:
-        self._state = Progress()
+        self._state, self._stopping = Progress(), False
+
+    def stop(self) -> None:
+        """Ask the workers to write a checkpoint and end."""
+        self._stopping = True
+
+    def stopping(self) -> bool:
+        """Whether they are to."""
+        return self._stopping
 
     def bar(self, name: str, done: int, total: int) -> None:
         """Set the bar."""

@@ -7,9 +7,12 @@ import logging
 import os
 import re
 import shutil
+import signal
 import tempfile
+import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +31,8 @@ from lgc.training.trainer import Interrupted
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 _RESIZE_SECONDS: Final = 60.0
 """How often Ray looks whether more workers could train."""
+_STEPS_BETWEEN_LOOKS: Final = 8
+"""Of several workers, who have to agree each time, whether somebody asked to stop."""
 
 _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
@@ -50,7 +55,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
 
     Raises:
         TrainingError: the job failed for good; the message is its last error.
-        Interrupted: Ctrl-C.
+        Interrupted: Ctrl-C; a checkpoint was written first.
     """
     runtime = config.runtime
     # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
@@ -89,16 +94,48 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     )
     try:
         with contextlib.nullcontext() if audience.board else Display(board):
-            result = trainer.fit()
+            result = _interruptible(trainer.fit, board)
     except ray_train.TrainingFailedError as error:
         raise TrainingError(_innermost(error)) from error
-    except SystemExit as left:  # Ray's own answer to Ctrl-C, with an exit code that says all is well
-        raise Interrupted(f"{job.stage}: interrupted; what Ray registered before is kept") from left
     if result.return_value is not None:
-        raise TrainingError(result.return_value)
+        raise result.return_value
     if result.checkpoint is None:
         raise TrainingError(f"{name}: Ray returned no checkpoint")
     return result.checkpoint
+
+
+def _interruptible(fit: Callable[[], Any], board: Any) -> Any:
+    """Run Ray's ``fit``; the first Ctrl-C or SIGTERM asks the workers to stop, a second one ends at once.
+
+    In the main thread Ray would abort the run on Ctrl-C, and what was trained since the last checkpoint were lost; in
+    another thread it leaves signals alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return fit()
+    done: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(fit())
+        except BaseException as error:
+            done.set_exception(error)
+
+    asked = False
+
+    def ask(signum: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        board.stop.remote()
+
+    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        threading.Thread(target=work, name="lgc-ray-train", daemon=True).start()
+        return done.result()
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def download(checkpoint: Any, name: str) -> Path:
@@ -154,6 +191,8 @@ class RayContext:
         self.device: torch.device = get_device()
         self.node: int | None = None if context.get_local_rank() else context.get_node_rank()
         self._restored: Path | None = None
+        self._steps = 0
+        self._answer: Any = None
 
     def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
         """Data-parallel when there is more than one worker."""
@@ -204,17 +243,35 @@ class RayContext:
         self._board.say.remote(line)
 
     def stop_requested(self) -> bool:
-        """Ray stops workers itself."""
-        return False
+        """Whether the driver asked to; all workers learn it in the same step, some steps later."""
+        self._steps += 1
+        if self.world_size > 1 and self._steps % _STEPS_BETWEEN_LOOKS:
+            return False
+        asked = torch.tensor([float(self.rank == 0 and self._stopping())], device=self.device)
+        return bool(self.mean(asked).item() > 0)
+
+    def _stopping(self) -> bool:
+        """The board's answer to the last question, if it has come; never waits."""
+        import ray
+
+        try:
+            if self._answer is None:
+                self._answer = self._board.stopping.remote()
+            if not ray.wait([self._answer], timeout=0)[0]:
+                return False
+            answer, self._answer = ray.get(self._answer), None
+        except ray.exceptions.RayError:  # the board's node is gone; training is not
+            return False
+        return bool(answer)
 
 
-def _worker(config: Mapping[str, Any]) -> str | None:
-    """Train; returns what a restart would only repeat, since all workers came to the same verdict."""
+def _worker(config: Mapping[str, Any]) -> Exception | None:
+    """Train; returns what all workers came to alike, so that Ray does not start them again."""
     context: Context = RayContext(config["board"])
     try:
         train(config["job"], context)
-    except TrainingError as error:
-        return str(error)
+    except (TrainingError, Interrupted) as error:
+        return error
     return None
 
 

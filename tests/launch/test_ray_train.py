@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ import psutil
 import pytest
 
 from lgc.launch.cluster import local_cluster
+from lgc.training.state import read_state
 from tests.project import Run, copy_project, runner
 
 STAGE = ["python", "pipelines/train.py"]
@@ -72,6 +75,29 @@ def test_local_and_ray_give_the_same_weights(prepared: tuple[Path, Run], cluster
         run([*STAGE, "train_codec"], **cluster)
         found.append(weights.read_bytes())
     assert found[0] == found[1]
+
+
+def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
+    prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    root, run = prepared
+    run(["lgc", "compose", "profile=smoke", "tracking=off", "runtime.workers=2", "runtime.threads=1",
+         f"runtime.storage={tmp_path}", "train_codec.settings.samples=4000",
+         "train_codec.settings.checkpoint_every=64"])  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, *STAGE[1:], "train_codec"], cwd=root, text=True, stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root), **cluster},
+    )  # fmt: skip
+    while not list(tmp_path.glob("train_codec-*/checkpoint_*/state.json")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    said = re.search(r"train_codec: stopped at (\d+) of 4000 samples; run the same command again", errors)
+    assert said, errors
+    newest = max(state.parent for state in tmp_path.glob("train_codec-*/checkpoint_*/state.json"))
+    assert read_state(newest)["samples"] == int(said[1])
 
 
 def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
