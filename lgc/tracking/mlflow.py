@@ -30,6 +30,8 @@ START_TAG: Final = "lgc.start"
 ADDRESS: Final = "address.json"
 """Beside a journal: the run that its records belong to."""
 PARENT_TAG: Final = "mlflow.parentRunId"
+_METRICS_AT_ONCE: Final = 900
+"""MLflow takes 1,000 in a request."""
 POSITION: Final = "recorded"
 """``recorded/<family>`` is a metric whose latest value says how far a run has been recorded."""
 _KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
@@ -272,7 +274,11 @@ class MlflowTracker:
         if self._recorded is None:
             run = self._client.get_run(self._run)
             self._recorded = {k: v for k, v in run.data.metrics.items() if k.startswith(f"{POSITION}/")}
-        self._send_metrics([r for r in records if r["kind"] == "metrics"])
+        try:
+            self._send_metrics([r for r in records if r["kind"] == "metrics"])
+        except Exception:
+            self._recorded = None  # the server took them or it did not: it is asked before the next try
+            raise
         for record in records:
             self._send_other(record)
 
@@ -290,16 +296,21 @@ class MlflowTracker:
 
         assert self._client is not None
         assert self._recorded is not None
-        metrics = []
+        batch: list[Metric] = []
         for record in records:
             step, position = record["step"], f"{POSITION}/{_family(record['values'])}"
             if step <= self._recorded.get(position, -1):
                 continue  # a resumed run passes again through steps that an earlier attempt recorded
             self._recorded[position] = step
             values = {**record["values"], position: float(step)}
-            metrics += [Metric(name, value, record["time"], step) for name, value in values.items()]
-        for start in range(0, len(metrics), 900):
-            self._client.log_batch(self._run, metrics=metrics[start : start + 900])
+            if (
+                len(batch) + len(values) > _METRICS_AT_ONCE
+            ):  # a record stays whole
+                self._client.log_batch(self._run, metrics=batch)
+                batch = []
+            batch += [Metric(name, value, record["time"], step) for name, value in values.items()]
+        if batch:
+            self._client.log_batch(self._run, metrics=batch)
 
     def _send_other(self, record: Record) -> None:
         assert self._client is not None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from lgc.tracking.mlflow import MlflowTracker, Opening, PipelineRuns, RunAddress, client, family, open_run, replay
 from lgc.tracking.system import SystemMonitor
@@ -67,6 +69,33 @@ def test_steps_recorded_by_an_earlier_attempt_are_not_recorded_again(
         history = client(uri).get_metric_history(run_id, name)
         assert [(m.step, m.value) for m in history] == [(10, 10.0), (20, 20.0), (30, 30.0), (40, 40.0)]
     assert "train/bad" not in client(uri).get_run(run_id).data.metrics
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["the request was lost", "the answer was lost"])
+def test_what_a_server_failed_to_answer_is_recorded_once(
+    runs: PipelineRuns, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool
+) -> None:
+    """As when it is killed and started again: the steps of the failed request must not count as recorded."""
+    run_id = runs.stage(runs.parent(f"key-lost-{taken}", "p", {}), "train_codec", "fp", {}, {})
+    real, failures = MlflowClient.log_batch, iter([True, True])
+
+    def failing(self: MlflowClient, *arguments: Any, **named: Any) -> Any:
+        fails = next(failures, False)
+        result = real(self, *arguments, **named) if taken or not fails else None
+        if fails:
+            raise ConnectionError("gone")
+        return result
+
+    monkeypatch.setattr(MlflowClient, "log_batch", failing)
+    tracker = MlflowTracker(RunAddress(uri, run_id), tmp_path / "journal")
+    tracker._journal._retry = 0.1
+    steps = range(1, 301)  # more than one request
+    for step in steps:
+        tracker.metrics({f"train/term{number}": float(step) for number in range(5)}, step)
+    assert tracker.close(patience=60) is None
+    for number in range(5):
+        history = client(uri).get_metric_history(run_id, f"train/term{number}")
+        assert sorted(m.step for m in history) == list(steps)
 
 
 def test_images_artifacts_and_tags_arrive(runs: PipelineRuns, uri: str, tmp_path: Path) -> None:
