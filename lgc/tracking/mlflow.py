@@ -303,9 +303,7 @@ class MlflowTracker:
                 continue  # a resumed run passes again through steps that an earlier attempt recorded
             self._recorded[position] = step
             values = {**record["values"], position: float(step)}
-            if (
-                len(batch) + len(values) > _METRICS_AT_ONCE
-            ):  # a record stays whole
+            if len(batch) + len(values) > _METRICS_AT_ONCE:  # a record stays whole
                 self._client.log_batch(self._run, metrics=batch)
                 batch = []
             batch += [Metric(name, value, record["time"], step) for name, value in values.items()]
