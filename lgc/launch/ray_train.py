@@ -214,7 +214,10 @@ class RayContext:
         """A local copy of the last checkpoint that Ray registered."""
         if self._restored is not None:
             shutil.rmtree(self._restored, ignore_errors=True)
-        checkpoint = self._train.get_checkpoint()
+        found = [self._train.get_checkpoint()]
+        if self.world_size > 1:  # a worker knows of its own reports alone, and only rank 0 reports checkpoints
+            torch.distributed.broadcast_object_list(found, device=self.device)
+        (checkpoint,) = found
         if checkpoint is None:
             return None
         self._restored = Path(tempfile.mkdtemp(prefix="lgc-restore-"))
