@@ -40,6 +40,7 @@ def start(root: Path, command: Sequence[str] = (sys.executable, *STAGE[1:])) -> 
     return subprocess.Popen(
         command, cwd=root, env=environment, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in a shell's background ignores it
     )  # fmt: skip
 
 
