@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lgc.errors import ConfigError, LgcError
+from lgc.launch.interrupts import on_signals
 
 Overrides = Annotated[
     list[str] | None,
@@ -88,18 +89,14 @@ def _passing_interrupts_on(command: Sequence[str], environment: Mapping[str, str
     asked: list[int] = []
     child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
 
-    def pass_on(signum: int, frame: Any) -> None:
+    def pass_on(signum: int) -> None:
         asked.append(signum)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGINT)
 
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
-    earlier = {number: signal.signal(number, pass_on) for number in numbers}
-    try:
+    with on_signals(numbers, pass_on):
         code = child.wait()
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
     return 128 + asked[0] if asked and code else code
 
 

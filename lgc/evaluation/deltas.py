@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from lgc.evaluation.intervals import interval_of
+
 METHOD: Final = "pchip"
 _LEAST_POINTS: Final = 2
 _LEAST_SHARE: Final = 0.95
@@ -153,8 +155,8 @@ def _with_chance(
         whole = [pair for pair in rounds if np.isfinite([*pair[0], *pair[1]]).all()]
         values = [one.value for one in (delta(*pair) for pair in whole) if isinstance(one, Delta)]
         if len(values) >= _LEAST_SHARE * len(rounds):
-            low, high = np.percentile(values, (2.5, 97.5))
-            found = replace(found, chance=(float(low), float(high)))
+            interval = interval_of(found.value, np.array(values))
+            found = replace(found, chance=(interval.low, interval.high))
     return dict(vars(found))
 
 

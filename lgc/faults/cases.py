@@ -141,12 +141,12 @@ def free_disk(scene: Scene) -> None:
 _COLLAPSE: Final = (
     "train_codec.target_bpp.semantic=null", "train_codec.weights.rate_semantic=3000", "train_codec.lr=0.005",
     "train_codec.guards.collapse_bpp=0.02", "train_codec.guards.collapse_patience=6",
-    "+train_codec.settings.rollbacks=1", "train_codec.settings.samples=1920",
+    "train_codec.settings.rollbacks=1", "train_codec.settings.samples=1920",
 )  # fmt: skip
 _WINNER: Final = (
     "train_codec.schedule.adversarial_from=0.0", "train_codec.discriminator_lr=0.02",
     "train_codec.guards.discriminator_share=0.1", "train_codec.guards.discriminator_patience=10",
-    "+train_codec.settings.rollbacks=1", "train_codec.settings.samples=960",
+    "train_codec.settings.rollbacks=1", "train_codec.settings.samples=960",
 )  # fmt: skip
 _ELASTIC: Final = ("runtime.min_workers=1",)
 

@@ -7,9 +7,9 @@ import logging
 import os
 import re
 import shutil
-import signal
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -23,6 +23,7 @@ from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
+from lgc.launch.interrupts import first_asks
 from lgc.launch.storage import ray_storage, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, train
 from lgc.training.context import Bar, Context
@@ -33,6 +34,7 @@ _RESIZE_SECONDS: Final = 60.0
 """How often Ray looks whether more workers could train."""
 _STEPS_BETWEEN_LOOKS: Final = 8
 """Of several workers, who have to agree each time, whether somebody asked to stop."""
+_SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
@@ -120,22 +122,9 @@ def _interruptible(fit: Callable[[], Any], board: Any) -> Any:
         except BaseException as error:
             done.set_exception(error)
 
-    asked = False
-
-    def ask(signum: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        board.stop.remote()
-
-    earlier = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with first_asks(board.stop.remote):
         threading.Thread(target=work, name="lgc-ray-train", daemon=True).start()
         return done.result()
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def download(checkpoint: Any, name: str) -> Path:
@@ -192,6 +181,7 @@ class RayContext:
         self.node: int | None = None if context.get_local_rank() else context.get_node_rank()
         self._restored: Path | None = None
         self._steps = 0
+        self._asked = 0.0
         self._answer: Any = None
 
     def wrap(self, module: nn.Module, skips_parameters: bool) -> nn.Module:
@@ -247,19 +237,23 @@ class RayContext:
 
     def stop_requested(self) -> bool:
         """Whether the driver asked to; all workers learn it in the same step, some steps later."""
+        if self.world_size == 1:
+            return self._stopping()
         self._steps += 1
-        if self.world_size > 1 and self._steps % _STEPS_BETWEEN_LOOKS:
+        if self._steps % _STEPS_BETWEEN_LOOKS:
             return False
         asked = torch.tensor([float(self.rank == 0 and self._stopping())], device=self.device)
         return bool(self.mean(asked).item() > 0)
 
     def _stopping(self) -> bool:
-        """The board's answer to the last question, if it has come; never waits."""
+        """The board's answer to the last question, if it has come; asks twice a second at most, never waits."""
         import ray
 
         try:
             if self._answer is None:
-                self._answer = self._board.stopping.remote()
+                if time.monotonic() - self._asked < _SECONDS_BETWEEN_LOOKS:
+                    return False
+                self._asked, self._answer = time.monotonic(), self._board.stopping.remote()
             if not ray.wait([self._answer], timeout=0)[0]:
                 return False
             answer, self._answer = ray.get(self._answer), None
