@@ -6,7 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -193,6 +193,7 @@ class _Loop:
         progress = state.samples / settings.samples
         torch.manual_seed(_mix(settings.seed, state.samples, self.context.rank))
         shared: dict[str, torch.Tensor] = {}
+        pictures: dict[str, torch.Tensor] = {}
         agreed: dict[str, float] = {}
         for player, objective in zip(state.players, self.objectives, strict=True):
             if player.follows and not shared:
@@ -207,7 +208,8 @@ class _Loop:
             outcome.total.backward()
             clipped = player.clipped_parameters
             norm = torch.nn.utils.get_total_norm([p.grad for p in clipped if p.grad is not None])
-            agreed |= self._agree(player, outcome, norm)
+            pictures |= outcome.pictures
+            agreed |= self._agree(player, replace(outcome, pictures=pictures), norm)
             torch.nn.utils.clip_grads_with_norm_(clipped, player.clip_norm, norm)
             player.optimizer.step()
             shared.update(outcome.shared)

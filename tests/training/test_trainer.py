@@ -25,7 +25,7 @@ from lgc.models.transforms import Widths
 from lgc.tracking.base import NullTracker
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import LocalContext
-from lgc.training.guards import Guard, RateCollapse
+from lgc.training.guards import DiscriminatorWins, Guard, RateCollapse
 from lgc.training.identity import Identity
 from lgc.training.objectives import (
     CodecObjective,
@@ -411,6 +411,20 @@ def test_a_layer_that_collapses_is_taken_back_before_it_collapsed(shards: Path, 
     assert "lgc.rollbacks" in notes.facts
     assert notes.rows[40]["train/lr.codec"] < notes.rows[32]["train/lr.codec"]
     assert state.samples == 96
+
+
+def test_a_discriminator_that_wins_leaves_the_pictures_it_judged(shards: Path, tmp_path: Path) -> None:
+    class Wins(DiscriminatorWins):  # in its own turn, which comes after the decoder's
+        def look(self, values: Mapping[str, float]) -> str | None:
+            return super().look({**values, "discriminator": 0.0} if "discriminator" in values else values)
+
+    notes = Notes()
+    with pytest.raises(TrainingError, match=r"the discriminator wins .* gave up after 0 rollbacks"):
+        run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes,
+            settings=replace(SETTINGS, rollbacks=0), guards=[Wins("hinge", 0.01, 2)])  # fmt: skip
+    assert {"x.png", "x_hat.png", "x_base.png"} <= {path.name for path in notes.files}
+    (report,) = [json.loads(path.read_text()) for path in notes.files if path.name == "report.json"]
+    assert report["player"] == "discriminator"
 
 
 def test_learning_rate_warms_up_and_follows_a_cosine() -> None:

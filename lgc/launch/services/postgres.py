@@ -43,6 +43,7 @@ def service(layout: Layout) -> Service:
             str(folder / "postgres"), "-D", str(data),
             "-c", "listen_addresses=127.0.0.1", "-c", f"port={layout.ports.postgres}",
             "-c", "unix_socket_directories=", "-c", "password_encryption=scram-sha-256",
+            "-c", "max_connections=250",  # MLflow's pools, of runs and of users
         ],
         port=layout.ports.postgres,
         ready=lambda: answers(layout),

@@ -79,6 +79,9 @@ def _environment(layout: Layout) -> dict[str, str]:
         "AWS_DEFAULT_REGION": s3.REGION,
         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
+        # a request holds a connection while it asks for a second one, and 40 threads answer requests: the usual pool
+        # of 15 stood still under 256 writers (docs/scaling.md)
+        "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "50",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # evaluation jobs of the UI: more processes, not used here
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",

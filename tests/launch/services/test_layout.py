@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,21 @@ def test_everything_listens_on_loopback_and_mlflow_knows_its_hosts(tmp_path: Pat
     assert mlflow[mlflow.index("--app-name") + 1] == "basic-auth"
     store = list(s3.service(layout).command)
     assert "127.0.0.1" in store or "-ip.bind=127.0.0.1" in store
+
+
+def test_every_mlflow_has_more_connections_than_threads_that_wait_for_two() -> None:
+    threads, pools = 40, {}  # threads: of anyio, which runs MLflow's handlers
+    for name in (
+        "lgc/launch/services/tracking_server.py",
+        "infra/compose/compose.yaml",
+        "infra/k8s/base/mlflow.yaml",
+    ):
+        found = re.search(r'MLFLOW_SQLALCHEMYSTORE_POOL_SIZE\W+(?:value: )?"(\d+)"', (ROOT / name).read_text())
+        assert found is not None, name
+        pools[name] = int(found[1])
+    assert min(pools.values()) > threads, pools
+    for name in ("lgc/launch/services/postgres.py", "infra/compose/compose.yaml",
+                 "infra/k8s/components/dev-services/postgres.yaml"):  # fmt: skip
+        found = re.search(r"max_connections=(\d+)", (ROOT / name).read_text())
+        assert found is not None, name
+        assert int(found[1]) >= 4 * (max(pools.values()) + 10), name
