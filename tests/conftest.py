@@ -15,9 +15,8 @@ import torch
 
 import lgc
 from lgc.bitstream.codec import LayeredCodec
-from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.data.synthetic import draw_face, write_dataset
-from lgc.models.analysis import HEADS
+from lgc.models.analysis import HEADS, AnalyzerConfig
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
@@ -194,7 +193,7 @@ def _write_model(
     from lgc.training.objectives import make_analyzers
 
     torch.manual_seed(analyzer_seed)
-    analyzers = make_analyzers(codec, 8, 1, heads) if heads else {}
     config = AnalyzerConfig(8, 1, heads) if heads else None
+    analyzers = make_analyzers(codec, config) if config else {}
     export_model(path, codec, analyzers, config, {"note": "random"})
     return path

@@ -190,7 +190,7 @@ def _rgb_analyzer(codec: LayeredCodec) -> RGBAnalyzer:
     """The codec's own trunk on pixels, with the analyzer's heads."""
     config = codec.model.info.analyzer
     assert config is not None
-    network = RGBAnalyzer(codec.model.info.architecture.widths, config.channels, config.depth, config.heads)
+    network = RGBAnalyzer(codec.model.info.architecture.widths, config)
     channels_last(network, codec.model.device).eval()
     return network
 

@@ -21,7 +21,7 @@ from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import ExactNetwork, IntegerNetwork
 from lgc.entropy.tables import TableSet
 from lgc.errors import ModelError
-from lgc.models.analysis import MultiTaskAnalyzer
+from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
 from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
 from lgc.models.layered import Architecture, LayeredCompressor
@@ -30,15 +30,6 @@ from lgc.models.unfilled import unfilled
 
 FORMAT: Final = 1
 LAYERS: Final = ("semantic", "reconstruction")
-
-
-@dataclass(frozen=True)
-class AnalyzerConfig:
-    """Shape of the analyzers in a model file."""
-
-    channels: int
-    depth: int
-    heads: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -193,7 +184,8 @@ def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelIn
         )
         analyzer = raw["analyzer"]
         if analyzer is not None:
-            analyzer = AnalyzerConfig(analyzer["channels"], analyzer["depth"], tuple(analyzer["heads"]))
+            # files from before there was a choice of parsing heads do not name theirs
+            analyzer = AnalyzerConfig(**{**analyzer, "heads": tuple(analyzer["heads"])})
         return ModelInfo(architecture, analyzer, raw["about"]), bytes.fromhex(raw["id"])
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: a safetensors file, but not an lgc model ({error!r})") from error
@@ -271,7 +263,7 @@ def _load_analyzer(info: ModelInfo, name: str, weights: dict[str, torch.Tensor])
     if name == "both":
         inputs += info.architecture.reconstruction.channels
     with unfilled():
-        analyzer = MultiTaskAnalyzer(inputs, info.analyzer.channels, info.analyzer.depth, info.analyzer.heads)
+        analyzer = MultiTaskAnalyzer(inputs, info.analyzer)
     analyzer.load_state_dict(weights, assign=True)
     return analyzer
 

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from lgc.build.data import make_loader
-from lgc.build.networks import analyzer_shape, make_codec, make_reference
+from lgc.build.networks import make_codec, make_reference
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
@@ -33,7 +33,7 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
     codec = make_codec(config.model)
     load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
     codec.quantise()
-    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    analyzers = make_analyzers(codec, config.model.analyzer)
     objective = AnalysisObjective(codec, analyzers, training.task_weights)
     codec.to(context.device)
     groups = [{"params": list(analyzers.parameters()), "lr": training.lr}]

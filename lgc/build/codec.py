@@ -9,7 +9,7 @@ from torch import nn
 
 from lgc.backbones import Absent, load_lpips
 from lgc.build.data import make_loader
-from lgc.build.networks import analyzer_shape, make_codec
+from lgc.build.networks import make_codec
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import CodecTraining, Config
@@ -50,7 +50,7 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
     joint, training = config.finetune_joint, config.finetune_joint.codec
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
-    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    analyzers = make_analyzers(codec, config.model.analyzer)
     players, controllers, perceptual, notices = _codec_players(
         config, training, codec, analyzers, coupled=name == "finetune_joint"
     )

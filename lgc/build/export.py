@@ -10,10 +10,9 @@ from typing import Any
 from torch import nn
 
 from lgc.atomic import replacing_folder
-from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.build.analysis import FROZEN_CODEC
 from lgc.build.baseline import network_facts
-from lgc.build.networks import analyzer_shape, make_codec
+from lgc.build.networks import make_codec
 from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
@@ -53,7 +52,7 @@ def export_stage(
 
 def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, about: Mapping[str, Any]) -> bytes:
     codec = make_codec(config.model)
-    analyzers = make_analyzers(codec, *analyzer_shape(config.model))
+    analyzers = make_analyzers(codec, config.model.analyzer)
     if name in FROZEN_CODEC:
         load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
         load_modules(out / WEIGHTS, {"analyzers": analyzers})
@@ -62,5 +61,4 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
         analyzers = nn.ModuleDict()
     else:
         load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
-    shape: AnalyzerConfig = config.model.analyzer
-    return export_model(out / MODEL, codec, dict(analyzers.items()), shape, about)
+    return export_model(out / MODEL, codec, dict(analyzers.items()), config.model.analyzer, about)

@@ -43,13 +43,7 @@ def architecture(config: ModelConfig) -> Architecture:
 
 def make_reference(config: ModelConfig) -> RGBAnalyzer:
     """An untrained RGB reference."""
-    shape = config.analyzer
-    return RGBAnalyzer(config.reference.widths, shape.channels, shape.depth, shape.heads)
-
-
-def analyzer_shape(config: ModelConfig) -> tuple[int, int, tuple[str, ...]]:
-    """Channels, depth and heads of every analyzer."""
-    return config.analyzer.channels, config.analyzer.depth, config.analyzer.heads
+    return RGBAnalyzer(config.reference.widths, config.analyzer)
 
 
 def load_reference(config: Config, paths: Paths, metrics: Mapping[str, Any]) -> RGBAnalyzer:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lgc.bitstream.model_file import AnalyzerConfig
 from lgc.data.augment import Augment
 from lgc.evaluation.champion import Criterion
 from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.metrics.identity import Embedding
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from lgc.data.labels import ATTRIBUTES, CLASSES, POSE
-from lgc.models.blocks import Upsample, activate, conv, res_blocks
+from lgc.models.blocks import SLOPE, Upsample, activate, conv, res_blocks
 from lgc.models.transforms import PixelEncoder, Widths
 
 HEADS: Final = ("parsing", "attributes", "pose")
 POSE_UNIT: Final = 10.0
 """Degrees for which the pose head's raw output is 1."""
+ParsingKind = Literal["gradual", "direct"]
+"""How the parsing head comes from 1/16 of the picture to 1/2: with convolutions on each scale between, or in one step
+from 1/8, at a third of the time."""
+
+
+@dataclass(frozen=True)
+class AnalyzerConfig:
+    """Shape of an analyzer. Stored in the model file."""
+
+    channels: int
+    depth: int
+    heads: tuple[str, ...] = HEADS
+    parsing: ParsingKind = "gradual"
+
+    def __post_init__(self) -> None:
+        """Check the heads' names; :class:`ValueError` otherwise."""
+        if unknown := set(self.heads) - set(HEADS):
+            raise ValueError(f"unknown heads {sorted(unknown)}; there are {', '.join(HEADS)}")
 
 
 @dataclass(frozen=True)
@@ -45,14 +63,17 @@ class Predictions:
 class ParsingHead(nn.Module):
     """Features at 1/16 of the picture -> class logits at 1/2."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, kind: ParsingKind = "gradual") -> None:
         super().__init__()
         middle = channels // 2
-        self.body = nn.Sequential(
-            Upsample(channels, middle), res_blocks(middle, 1), nn.LeakyReLU(0.1),
-            Upsample(middle, middle), res_blocks(middle, 1), nn.LeakyReLU(0.1),
-            Upsample(middle, len(CLASSES)),
-        )  # fmt: skip
+        at_eighth = (Upsample(channels, middle), res_blocks(middle, 1), nn.LeakyReLU(SLOPE))
+        rest: tuple[nn.Module, ...] = (Upsample(middle, len(CLASSES), factor=4, kernel_size=1),)
+        if kind == "gradual":
+            rest = (
+                Upsample(middle, middle), res_blocks(middle, 1), nn.LeakyReLU(SLOPE),
+                Upsample(middle, len(CLASSES)),
+            )  # fmt: skip
+        self.body = nn.Sequential(*at_eighth, *rest)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, 19, 8 h, 8 w)."""
@@ -76,17 +97,16 @@ class PooledHead(nn.Module):
 class MultiTaskAnalyzer(nn.Module):
     """A trunk on features at 1/16 of the picture, and a head for each task there is."""
 
-    def __init__(self, in_channels: int, channels: int, depth: int, heads: tuple[str, ...] = HEADS) -> None:
+    def __init__(self, in_channels: int, config: AnalyzerConfig) -> None:
         super().__init__()
-        if unknown := set(heads) - set(HEADS):
-            raise ValueError(f"unknown heads {sorted(unknown)}; there are {', '.join(HEADS)}")
-        self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, depth))
+        channels = config.channels
+        self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, config.depth))
         makers: Mapping[str, nn.Module] = {
-            "parsing": ParsingHead(channels),
+            "parsing": ParsingHead(channels, config.parsing),
             "attributes": PooledHead(channels, len(ATTRIBUTES)),
             "pose": PooledHead(channels, len(POSE), gain=POSE_UNIT),
         }
-        self.heads = nn.ModuleDict({name: makers[name] for name in HEADS if name in heads})
+        self.heads = nn.ModuleDict({name: makers[name] for name in HEADS if name in config.heads})
 
     def forward(self, latents: torch.Tensor) -> Predictions:
         """(B, C, h, w) decoded latents or pixel features -> predictions."""
@@ -104,10 +124,10 @@ class MultiTaskAnalyzer(nn.Module):
 class RGBAnalyzer(nn.Module):
     """The reference: the codec's own trunk on pixels, then the same analyzer."""
 
-    def __init__(self, widths: Widths, channels: int, depth: int, heads: tuple[str, ...] = HEADS) -> None:
+    def __init__(self, widths: Widths, config: AnalyzerConfig) -> None:
         super().__init__()
         self.encoder = PixelEncoder(widths)
-        self.analyzer = MultiTaskAnalyzer(widths.channels[-1], channels, depth, heads)
+        self.analyzer = MultiTaskAnalyzer(widths.channels[-1], config)
 
     def forward(self, x: torch.Tensor) -> Predictions:
         """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> predictions."""

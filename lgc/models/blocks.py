@@ -45,10 +45,10 @@ class Upsample(nn.Module):
     sub-pixel upsampling begins with a checkerboard that training has to remove.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, factor: int = 2) -> None:
+    def __init__(self, in_channels: int, out_channels: int, factor: int = 2, kernel_size: int = 3) -> None:
         super().__init__()
         self.factor = factor
-        self.conv = conv(in_channels, out_channels * factor**2)
+        self.conv = conv(in_channels, out_channels * factor**2, kernel_size)
         with torch.no_grad():
             self.conv.weight.copy_(self.conv.weight[:: factor**2].repeat_interleave(factor**2, 0))
 

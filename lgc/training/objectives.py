@@ -21,7 +21,7 @@ from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController, bits_per_pixel
 from lgc.losses.tasks import task_losses
-from lgc.models.analysis import MultiTaskAnalyzer, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, RGBAnalyzer
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
 from lgc.models.layered import LayeredOutput
@@ -298,13 +298,13 @@ def analyzer_input(layers: str, semantic: LayerOutput, reconstruction: LayerOutp
     return semantic.y_hat if layers == "semantic" else torch.cat([semantic.y_hat, reconstruction.y_hat], dim=1)
 
 
-def make_analyzers(codec: TrainableCodec, channels: int, depth: int, heads: tuple[str, ...]) -> nn.ModuleDict:
+def make_analyzers(codec: TrainableCodec, config: AnalyzerConfig) -> nn.ModuleDict:
     """An analyzer for the semantic layer and one for both layers."""
     semantic = codec.architecture.semantic.channels
     both = semantic + codec.architecture.reconstruction.channels
     return nn.ModuleDict(
         {
-            "semantic": MultiTaskAnalyzer(semantic, channels, depth, heads),
-            "both": MultiTaskAnalyzer(both, channels, depth, heads),
+            "semantic": MultiTaskAnalyzer(semantic, config),
+            "both": MultiTaskAnalyzer(both, config),
         }
     )

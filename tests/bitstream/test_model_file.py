@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 
 from lgc.bitstream import model_file as module
 from lgc.bitstream.codec import LayeredCodec
-from lgc.bitstream.model_file import AnalyzerConfig, ModelInfo, load_model, read_info, save_model
+from lgc.bitstream.model_file import ModelInfo, load_model, read_info, save_model
 from lgc.errors import ModelError
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
 from lgc.training.codec import TrainableCodec

@@ -18,7 +18,7 @@ from lgc.evaluation.measure import Bench, measure_baseline, measure_layered
 from lgc.evaluation.points import Point
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.image import psnr
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
 
@@ -34,7 +34,7 @@ def _small_blocks() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def bench(shards: Path) -> Bench:
     torch.manual_seed(0)
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     return Bench(Split(shards, "test"), None, {"psnr": psnr}, reference, torch.device("cpu"))
 
 

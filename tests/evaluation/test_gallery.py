@@ -15,14 +15,14 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
 from lgc.metrics.image import psnr
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
 from lgc.models.transforms import Widths
 
 
 def test_samples_worst_and_every_view(shards: Path, codec: LayeredCodec, tmp_path: Path) -> None:
     split = Split(shards, "test")
     torch.manual_seed(0)
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     bench = Bench(split, None, {"psnr": psnr}, reference, torch.device("cpu"))
     jpeg = make_codec("jpeg")
     assert not isinstance(jpeg, Unavailable)

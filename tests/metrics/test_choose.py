@@ -8,7 +8,7 @@ import torch
 
 from lgc.metrics import NAMES
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
 from lgc.models.transforms import Widths
 
 
@@ -25,7 +25,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("offline")
 def test_without_weights_each_absence_is_said_once() -> None:
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     metrics = make_metrics(NAMES, 64, "alex", reference)
     assert sorted(metrics.absent) == ["DISTS", "Inception (FID, KID)", "LPIPS-alex", "MS-SSIM", "identity similarity"]
     assert "dists_weights.pt" in metrics.absent["DISTS"]

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
-from lgc.models.analysis import MultiTaskAnalyzer, Predictions, RGBAnalyzer, at_mask_size
+from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, ParsingKind, Predictions, RGBAnalyzer, at_mask_size
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.transforms import Widths
 
 
+@pytest.mark.parametrize("kind", get_args(ParsingKind))
 @pytest.mark.parametrize("size", [(1, 1), (2, 5)])
-def test_shapes_of_all_heads(size: tuple[int, int]) -> None:
-    out = MultiTaskAnalyzer(4, 8, 1)(torch.randn(3, 4, *size))
+def test_shapes_of_all_heads(size: tuple[int, int], kind: ParsingKind) -> None:
+    out = MultiTaskAnalyzer(4, AnalyzerConfig(8, 1, parsing=kind))(torch.randn(3, 4, *size))
     assert out.parsing is not None
     assert out.attributes is not None
     assert out.pose is not None
@@ -20,7 +23,7 @@ def test_shapes_of_all_heads(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("heads", [(), ("pose",), ("attributes", "parsing")])
 def test_heads_are_optional(heads: tuple[str, ...]) -> None:
-    analyzer = MultiTaskAnalyzer(4, 8, 1, heads)
+    analyzer = MultiTaskAnalyzer(4, AnalyzerConfig(8, 1, heads))
     out = analyzer(torch.randn(1, 4, 2, 2))
     assert {name for name, value in vars(out).items() if value is not None} == set(heads)
     assert set(analyzer.heads) == set(heads)
@@ -28,11 +31,11 @@ def test_heads_are_optional(heads: tuple[str, ...]) -> None:
 
 def test_unknown_head() -> None:
     with pytest.raises(ValueError, match=r"unknown heads \['age'\]; there are parsing, attributes, pose"):
-        MultiTaskAnalyzer(4, 8, 1, ("pose", "age"))
+        AnalyzerConfig(8, 1, ("pose", "age"))
 
 
 def test_every_parameter_learns() -> None:
-    analyzer = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1)
+    analyzer = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1))
     out = analyzer(torch.rand(2, 3, 32, 32))
     assert out.parsing is not None
     assert out.attributes is not None

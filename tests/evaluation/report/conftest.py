@@ -17,7 +17,7 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.results import make_results, write_results
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
 
@@ -34,7 +34,7 @@ def evaluated(
     """A project folder with outputs/evaluate."""
     root = tmp_path_factory.mktemp("evaluated")
     torch.manual_seed(0)
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), 8, 1).eval()
+    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     split = Split(shards, "test")
     metrics = make_metrics(["psnr", "ssim", "vif", "reference_distance"], 32, "squeeze", reference)
     bench = Bench(split, None, metrics.pictures, reference, torch.device("cpu"), metrics.extractors)
