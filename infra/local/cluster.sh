@@ -2,11 +2,14 @@
 # A Ray cluster of several nodes on this machine, each node a process of its own with token authentication.
 #   infra/local/cluster.sh up [NODES]     start a head without CPUs and NODES workers of one CPU (2 if not given)
 #   infra/local/cluster.sh kill N         end worker N at once, as a lost machine would
+#   infra/local/cluster.sh cut N          take worker N's cable out: it runs on, unreachable; only with namespaces
 #   infra/local/cluster.sh add N          start worker N (again)
 #   infra/local/cluster.sh status|down
+# LGC_NAMESPACES=true gives each worker a network namespace with an address of its own, joined by a bridge, as machines
+# are by a switch; that takes root (or CAP_NET_ADMIN). What listens on this machine's loopback is out of their reach.
 # `up` writes a file for your shell; then `lgc compose runtime.workers=NODES` and `lgc repro` use the cluster.
-# The dashboard is on loopback; LGC_DASHBOARD=false leaves it out. Ray's own server listens on all interfaces whatever it is told, so the token is what keeps
-# strangers out. State is in runs/cluster, or $LGC_CLUSTER.
+# The dashboard is on loopback; LGC_DASHBOARD=false leaves it out. Ray's own server listens on all interfaces whatever it
+# is told, so the token is what keeps strangers out. State is in runs/cluster, or $LGC_CLUSTER.
 set -euo pipefail
 
 state=${LGC_CLUSTER:-runs/cluster}
@@ -15,7 +18,8 @@ export RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0 RAY_DISABLE_IMPORT_WARNING=
 # at Ray's own 15 the workers stand behind everything else on this machine
 export RAY_worker_niceness=0
 # a lost node is noticed within seconds instead of half a minute
-export RAY_health_check_period_ms=1000 RAY_health_check_failure_threshold=5 RAY_health_check_initial_delay_ms=5000
+export RAY_health_check_period_ms=1000 RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=5
+export RAY_health_check_initial_delay_ms=5000
 
 fail() { echo "error: $*" >&2; exit 1; }
 
@@ -34,12 +38,55 @@ start_time() { # of a process, in clock ticks after boot; a number that was give
   awk '{ print $20 }' <<<"${stat##*) }"
 }
 
-start() { # start NAME RAY-START-ARGUMENTS...
-  local name=$1
-  shift
+bridge() { cat "$state/bridge" 2>/dev/null || true; } # its name, where workers have namespaces
+
+address() { # address K: of node K, the head being 0
+  local name
+  name=$(bridge)
+  if [ -n "$name" ]; then echo "10.213.${name#lgc}.$(($1 + 1))"; else echo 127.0.0.1; fi
+}
+
+make_bridge() {
+  local number
+  for number in $(seq 0 255); do
+    ip link show "lgc$number" >/dev/null 2>&1 && continue
+    ip link add "lgc$number" type bridge || fail "LGC_NAMESPACES: no right to make network interfaces; be root, or do without"
+    echo "lgc$number" >"$state/bridge"
+    ip addr add "$(address 0)/24" dev "lgc$number"
+    ip link set "lgc$number" up
+    return
+  done
+  fail "LGC_NAMESPACES: all 256 bridges lgc0 to lgc255 exist"
+}
+
+make_namespace() { # make_namespace K: for worker K, its cable plugged in
+  local name=$(bridge)-$1
+  if ! ip netns pids "$name" >/dev/null 2>&1; then
+    ip netns add "$name"
+    ip link add "$name" type veth peer name eth0 netns "$name"
+    ip link set "$name" master "$(bridge)"
+    ip -n "$name" addr add "$(address "$1")/24" dev eth0
+    ip -n "$name" link set lo up
+    ip -n "$name" link set eth0 up
+  fi
+  ip link set "$name" up
+}
+
+remove_network() {
+  local name
+  [ -n "$(bridge)" ] || return 0
+  for name in $(ip netns list | awk -v start="$(bridge)-" 'index($1, start) == 1 { print $1 }'); do ip netns del "$name"; done
+  ip link del "$(bridge)"
+  rm "$state/bridge"
+}
+
+start() { # start NAME ADDRESS RAY-START-ARGUMENTS...: in the namespace $inside, if that is set
+  local name=$1 place=$2
+  shift 2
   if alive "$name"; then echo "$name: runs already"; return; fi
-  RAY_AUTH_TOKEN_PATH=$state/token setsid "$python" -m ray.scripts.scripts start --block --disable-usage-stats \
-    --node-ip-address=127.0.0.1 --object-store-memory="${LGC_OBJECT_STORE:-150000000}" "$@" \
+  RAY_AUTH_TOKEN_PATH=$state/token setsid ${inside:+ip netns exec "$inside"} "$python" -m ray.scripts.scripts start \
+    --block --disable-usage-stats \
+    --node-ip-address="$place" --object-store-memory="${LGC_OBJECT_STORE:-150000000}" "$@" \
     >"$state/$name.log" 2>&1 </dev/null &
   local pid=$!
   echo "$pid $(start_time "$pid")" >"$state/$name.pid"
@@ -62,7 +109,12 @@ stop() { # stop NAME SIGNAL: the process and its children, which share its sessi
 }
 
 worker() {
-  start "worker-$1" --address="$(cat "$state/address")" --num-cpus=1
+  local inside=""
+  if [ -n "$(bridge)" ]; then
+    make_namespace "$1"
+    inside=$(bridge)-$1
+  fi
+  start "worker-$1" "$(address "$1")" --address="$(cat "$state/address")" --num-cpus=1
 }
 
 up() {
@@ -79,8 +131,9 @@ up() {
     port=$(free_port) dashboard=$(free_port) client=$(free_port)
     # Ray puts sockets below its folder, whose path must stay short
     [ -s "$state/folder" ] || mktemp -d /tmp/lgc-ray-XXXXXX >"$state/folder"
-    echo "127.0.0.1:$port" >"$state/address"
-    start head --head --port="$port" --num-cpus=0 --include-dashboard="${LGC_DASHBOARD:-true}" --dashboard-host=127.0.0.1 \
+    if [ "${LGC_NAMESPACES:-false}" = true ] && [ -z "$(bridge)" ]; then make_bridge; fi
+    echo "$(address 0):$port" >"$state/address"
+    start head "$(address 0)" --head --port="$port" --num-cpus=0 --include-dashboard="${LGC_DASHBOARD:-true}" --dashboard-host=127.0.0.1 \
       --dashboard-port="$dashboard" --ray-client-server-port="$client" --temp-dir="$(cat "$state/folder")"
   fi
   local number
@@ -99,6 +152,13 @@ case "${1:-}" in
     alive "worker-${2:-}" || fail "worker ${2:-} does not run"
     stop "worker-$2" KILL
     echo "worker-$2: killed"
+    ;;
+  cut)
+    need
+    [ -n "$(bridge)" ] || fail "the workers share this machine's network; start them with LGC_NAMESPACES=true"
+    alive "worker-${2:-}" || fail "worker ${2:-} does not run"
+    ip link set "$(bridge)-$2" down
+    echo "worker-$2: cut off"
     ;;
   add)
     need
@@ -120,7 +180,8 @@ case "${1:-}" in
       stop "$name" TERM
       echo "$name: ended"
     done
+    remove_network
     rm -rf "$(cat "$state/folder")" "$state/folder" "$state/address" "$state/env"
     ;;
-  *) echo "usage: $0 up [NODES] | kill N | add N | status | down" >&2; exit 2 ;;
+  *) echo "usage: $0 up [NODES] | kill N | cut N | add N | status | down" >&2; exit 2 ;;
 esac

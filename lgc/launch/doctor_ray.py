@@ -146,7 +146,9 @@ def _backbones(config: Config) -> list[Path]:
 def _all_reduce(config: Config) -> Finding:
     """Each worker contributes its rank plus one; every worker must get the sum."""
     from ray.train import RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
+
+    from lgc.launch.process_group import NodeTorchConfig
 
     workers, use_gpu = config.runtime.workers, config.runtime.device == "cuda"
     backend = "nccl" if use_gpu else "gloo"
@@ -157,7 +159,7 @@ def _all_reduce(config: Config) -> Finding:
                 _add_ranks,
                 scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
                 run_config=RunConfig(name=f"doctor-{os.getpid()}", storage_path=folder),  # type: ignore[call-arg]
-                torch_config=TorchConfig(backend=backend, timeout_s=NODE_SECONDS),
+                torch_config=NodeTorchConfig(backend=backend, timeout_s=NODE_SECONDS),
             ).fit()
     except Exception as error:  # Ray wraps whatever a worker raised
         remedy = "open the ports between the nodes, or name their network (GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME)"

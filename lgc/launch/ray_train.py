@@ -66,7 +66,9 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     connect(address, worker_environment(config.storage) if config.storage.bucket else {})
     import ray
     from ray import train as ray_train
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
+
+    from lgc.launch.process_group import NodeTorchConfig
 
     fewest, most = runtime.min_workers or runtime.workers, runtime.workers
     use_gpu = runtime.device == "cuda" or (
@@ -92,7 +94,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
             callbacks=list(audience.callbacks),
         ),
-        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        torch_config=NodeTorchConfig(backend="nccl" if use_gpu else "gloo"),
     )
     try:
         with contextlib.nullcontext() if audience.board else Display(board):

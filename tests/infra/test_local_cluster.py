@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,8 +28,8 @@ def call() -> Iterator[tuple[Call, Path]]:
     with tempfile.TemporaryDirectory(prefix="lgc-c-") as folder:
         state = Path(folder) / "c"
 
-        def run(*words: str) -> subprocess.CompletedProcess[str]:
-            environment = {**os.environ, "LGC_CLUSTER": str(state), "PYTHON": sys.executable}
+        def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+            environment = {**os.environ, "LGC_CLUSTER": str(state), "PYTHON": sys.executable, **variables}
             return subprocess.run(
                 [str(SCRIPT), *words], env=environment, capture_output=True, text=True, check=False, timeout=900
             )
@@ -45,6 +48,7 @@ def call() -> Iterator[tuple[Call, Path]]:
         (("status",), "error: "),
         (("down",), "error: "),
         (("kill", "1"), "error: "),
+        (("cut", "1"), "error: "),
     ],
 )
 def test_wrong_use_is_one_line(call: tuple[Call, Path], words: tuple[str, ...], says: str) -> None:
@@ -61,12 +65,8 @@ def test_the_pipeline_survives_the_loss_of_a_node(call: tuple[Call, Path], tmp_p
     assert up.returncode == 0, up.stdout + up.stderr
     assert (state / "token").stat().st_mode & 0o777 == 0o600
     assert run_script("status").stdout.count(": runs") == 3
-
-    variables = {
-        "RAY_ADDRESS": (state / "address").read_text().strip(),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(state / "token"),
-    }
+    assert "start them with LGC_NAMESPACES=true" in run_script("cut", "1").stderr
+    variables = variables_of(state)
     refused = subprocess.run(
         [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", variables["RAY_ADDRESS"]],
         env={**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64},
@@ -74,33 +74,89 @@ def test_the_pipeline_survives_the_loss_of_a_node(call: tuple[Call, Path], tmp_p
     )  # fmt: skip
     assert "InvalidAuthToken" in refused.stdout + refused.stderr
 
-    root = copy_project(tmp_path / "project")
-    run = runner(root)
-    run(["lgc", "compose", "profile=smoke", "tracking=off", "runtime.workers=2", "runtime.threads=1",
-         "train_codec.settings.samples=960", "train_codec.settings.checkpoint_every=64"])  # fmt: skip
-    environment = {**os.environ, **variables, "PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}
-    log = tmp_path / "repro.log"
-    with log.open("w") as output:
-        repro = subprocess.Popen(
-            [sys.executable, "-c", "from lgc.cli.main import main; main()", "repro"], cwd=root, env=environment,
-            stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 900
-        while not list(root.glob("runs/train_codec-*/checkpoint_*/*")):
-            assert repro.poll() is None, log.read_text()[-2000:]
-            assert time.monotonic() < deadline, log.read_text()[-2000:]
-            time.sleep(0.2)
+    root = project(tmp_path)
+    with repro(root, variables) as (process, log):
+        wait_for_a_checkpoint(root, process, log)
         assert run_script("kill", "2").stdout == "worker-2: killed\n"
         assert not (root / "outputs/train_codec/metrics.json").exists(), "the stage ended before a node was lost"
         assert run_script("add", "3").returncode == 0
-        assert repro.wait(1800) == 0, log.read_text()[-3000:]
-    finally:
-        if repro.poll() is None:
-            os.killpg(repro.pid, signal.SIGKILL)
-            repro.wait()
+        assert process.wait(1800) == 0, log.read_text()[-3000:]
     assert '"samples": 960' in (root / "outputs/train_codec/metrics.json").read_text()
     assert (root / "outputs/evaluate/metrics.json").is_file()
     assert (root / "report/index.html").is_file()
     assert run_script("down").returncode == 0
     assert not (state / "address").exists()
+
+
+@pytest.mark.slow
+def test_training_survives_a_node_that_cannot_be_reached(call: tuple[Call, Path], tmp_path: Path) -> None:
+    if not may_make_networks():
+        pytest.skip("no right to make network interfaces")
+    run_script, state = call
+    up = run_script("up", "2", LGC_NAMESPACES="true")
+    assert up.returncode == 0, up.stdout + up.stderr
+    bridge = (state / "bridge").read_text().strip()
+    root = project(tmp_path)
+    with repro(root, variables_of(state), "train_codec") as (process, log):
+        wait_for_a_checkpoint(root, process, log)
+        assert run_script("cut", "2").stdout == "worker-2: cut off\n"
+        assert run_script("status").stdout.count(": runs") == 3  # it is not dead, only out of reach
+        assert run_script("add", "3").returncode == 0
+        assert process.wait(1800) == 0, log.read_text()[-3000:]
+    assert '"samples": 960' in (root / "outputs/train_codec/metrics.json").read_text()
+    lost = f"10.213.{bridge.removeprefix('lgc')}.3"
+    assert re.search(rf"{re.escape(lost)}.* has been marked dead", log.read_text())
+    assert run_script("down").returncode == 0
+    assert f"{bridge}-" not in run_ip("netns", "list").stdout
+    assert run_ip("link", "show", bridge).returncode != 0
+
+
+def may_make_networks() -> bool:
+    if shutil.which("ip") is None or run_ip("link", "add", "lgc-test", "type", "bridge").returncode:
+        return False
+    return run_ip("link", "del", "lgc-test").returncode == 0
+
+
+def run_ip(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+
+
+def variables_of(state: Path) -> dict[str, str]:
+    return {
+        "RAY_ADDRESS": (state / "address").read_text().strip(),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(state / "token"),
+    }
+
+
+def project(folder: Path) -> Path:
+    root = copy_project(folder / "project")
+    runner(root)(["lgc", "compose", "profile=smoke", "tracking=off", "runtime.workers=2", "runtime.threads=1",
+                  "train_codec.settings.samples=960", "train_codec.settings.checkpoint_every=64"])  # fmt: skip
+    return root
+
+
+@contextmanager
+def repro(root: Path, variables: Mapping[str, str], *stages: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """`lgc repro` on the cluster, and its log."""
+    environment = {**os.environ, **variables, "PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"}
+    log = root.parent / "repro.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from lgc.cli.main import main; main()", "repro", *stages], cwd=root,
+            env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield process, log
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for_a_checkpoint(root: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 900
+    while not list(root.glob("runs/train_codec-*/checkpoint_*/*")):
+        assert process.poll() is None, log.read_text()[-2000:]
+        assert time.monotonic() < deadline, log.read_text()[-2000:]
+        time.sleep(0.2)
