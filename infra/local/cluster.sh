@@ -75,7 +75,10 @@ make_namespace() { # make_namespace K: for worker K, its cable plugged in
 remove_network() {
   local name
   [ -n "$(bridge)" ] || return 0
-  for name in $(ip netns list | awk -v start="$(bridge)-" 'index($1, start) == 1 { print $1 }'); do ip netns del "$name"; done
+  for name in $(ip netns list | awk -v start="$(bridge)-" 'index($1, start) == 1 { print $1 }'); do
+    ip link del "$name" # a namespace lives as long as a process in it, which may be on its way out
+    ip netns del "$name"
+  done
   ip link del "$(bridge)"
   rm "$state/bridge"
 }

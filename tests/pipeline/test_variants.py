@@ -56,7 +56,8 @@ def test_one_more_network_trains_nothing_else(varied: tuple[Path, Run]) -> None:
     try:
         run(["lgc", "compose", *more])
         changed = json.loads(run(["dvc", "status", "--json"]).stdout)
-        assert set(changed) == {"train_baseline@mbt2018_mean-1000", "variants", "evaluate"}
+        # evaluate follows when `variants` has written its list anew
+        assert set(changed) - {"evaluate"} == {"train_baseline@mbt2018_mean-1000", "variants"}
     finally:
         run(["lgc", "compose", *SETTINGS])
 
