@@ -39,5 +39,5 @@ def one_input(data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    atheris.Setup([*sys.argv, "-timeout=10"], one_input)
+    atheris.Setup([sys.argv[0], "-timeout=10", *sys.argv[1:]], one_input)  # the last one counts
     atheris.Fuzz()
