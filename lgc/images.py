@@ -104,7 +104,8 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise ImageError(f"{path}: cannot write pictures as {path.suffix or '(no suffix)'}; use .png")
-    options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {}
+    # who wants small files keeps the .lgc: PNG at zlib's usual effort took three times as long as decoding
+    options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {"compress_level": 1} if kind == "PNG" else {}
     try:
         with replacing_file(path) as partial:
             Image.fromarray(pixels).save(partial, format=kind, **options)
