@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import torch
 from torch import nn
@@ -32,9 +32,11 @@ class AnalyzerConfig:
     parsing: ParsingKind = "gradual"
 
     def __post_init__(self) -> None:
-        """Check the heads' names; :class:`ValueError` otherwise."""
+        """Check the names; :class:`ValueError` otherwise."""
         if unknown := set(self.heads) - set(HEADS):
             raise ValueError(f"unknown heads {sorted(unknown)}; there are {', '.join(HEADS)}")
+        if self.parsing not in get_args(ParsingKind):
+            raise ValueError(f"unknown parsing head {self.parsing!r}; there are {', '.join(get_args(ParsingKind))}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,9 @@ class PooledHead(nn.Module):
     def __init__(self, channels: int, outputs: int, gain: float = 1.0) -> None:
         super().__init__()
         self.gain = gain
-        self.body = nn.Sequential(nn.Linear(2 * channels, channels), nn.LeakyReLU(0.1), nn.Linear(channels, outputs))
+        self.body = nn.Sequential(
+            nn.Linear(2 * channels, channels), nn.LeakyReLU(SLOPE), nn.Linear(channels, outputs)
+        )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) -> (B, outputs)."""

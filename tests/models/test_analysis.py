@@ -32,6 +32,8 @@ def test_heads_are_optional(heads: tuple[str, ...]) -> None:
 def test_unknown_head() -> None:
     with pytest.raises(ValueError, match=r"unknown heads \['age'\]; there are parsing, attributes, pose"):
         AnalyzerConfig(8, 1, ("pose", "age"))
+    with pytest.raises(ValueError, match="unknown parsing head 'quick'; there are gradual, direct"):
+        AnalyzerConfig(8, 1, parsing="quick")  # type: ignore[arg-type]
 
 
 def test_every_parameter_learns() -> None:
