@@ -60,7 +60,8 @@ make_bridge() {
 }
 
 make_namespace() { # make_namespace K: for worker K, its cable plugged in
-  local name=$(bridge)-$1
+  local name
+  name=$(bridge)-$1
   if ! ip netns pids "$name" >/dev/null 2>&1; then
     ip netns add "$name"
     ip link add "$name" type veth peer name eth0 netns "$name"
