@@ -7,6 +7,7 @@ Pictures outside a network are uint8 RGB arrays (H, W, 3); inside they are float
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final
 
@@ -20,6 +21,12 @@ from lgc.errors import ImageError
 MAX_SIDE: Final = 8192
 """Largest width or height, in pixels, that lgc reads or declares in a file."""
 
+_SAVE_OPTIONS: Final[Mapping[str, Mapping[str, int]]] = {
+    "JPEG": {"quality": 95},
+    "WEBP": {"quality": 95},
+    # who wants small files keeps the .lgc: at zlib's usual effort a PNG took longer than the decoding before it
+    "PNG": {"compress_level": 1},
+}
 _ORIENTATIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -104,11 +111,9 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise ImageError(f"{path}: cannot write pictures as {path.suffix or '(no suffix)'}; use .png")
-    # who wants small files keeps the .lgc: PNG at zlib's usual effort took three times as long as decoding
-    options = {"quality": 95} if kind in {"JPEG", "WEBP"} else {"compress_level": 1} if kind == "PNG" else {}
     try:
         with replacing_file(path) as partial:
-            Image.fromarray(pixels).save(partial, format=kind, **options)
+            Image.fromarray(pixels).save(partial, format=kind, **_SAVE_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
 

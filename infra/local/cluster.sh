@@ -95,7 +95,10 @@ start() { # start NAME ADDRESS RAY-START-ARGUMENTS...: in the namespace $inside,
   local pid=$!
   echo "$pid $(start_time "$pid")" >"$state/$name.pid"
   for _ in $(seq 1 600); do
-    if grep -q "Ray runtime started" "$state/$name.log"; then echo "$name: started"; return; fi
+    if grep -qs "Ray runtime started" "$state/$name.log"; then # the log may not be there yet
+      echo "$name: started"
+      return
+    fi
     if ! alive "$name"; then break; fi
     sleep 0.2
   done
