@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from lgc.build.data import make_loader
-from lgc.build.networks import make_codec, make_reference
+from lgc.build.networks import load_teacher, make_codec, make_reference
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
@@ -34,7 +34,8 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
     load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
     codec.quantise()
     analyzers = make_analyzers(codec, config.model.analyzer)
-    objective = AnalysisObjective(codec, analyzers, training.task_weights)
+    teacher = load_teacher(config.model, training.task_weights, paths, context.device)
+    objective = AnalysisObjective(codec, analyzers, training.task_weights, teacher)
     codec.to(context.device)
     groups = [{"params": list(analyzers.parameters()), "lr": training.lr}]
     player = Player("analyzers", objective, {"analyzers": analyzers}, adam(groups), training.clip_norm)

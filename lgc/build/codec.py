@@ -9,7 +9,7 @@ from torch import nn
 
 from lgc.backbones import Absent, load_lpips
 from lgc.build.data import make_loader
-from lgc.build.networks import make_codec
+from lgc.build.networks import load_teacher, make_codec
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import CodecTraining, Config
@@ -23,7 +23,7 @@ from lgc.models.discriminator import PatchDiscriminator
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
 from lgc.training.guards import Guard, codec_guards
-from lgc.training.objectives import CodecObjective, Controllers, DiscriminatorObjective, make_analyzers
+from lgc.training.objectives import CodecObjective, Controllers, DiscriminatorObjective, Teacher, make_analyzers
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules
 from lgc.training.validation import AnalysisValidator, CodecValidator, Together
 
@@ -51,8 +51,9 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, config.model.analyzer)
+    teacher = load_teacher(config.model, joint.task_weights, paths, context.device)
     players, controllers, perceptual, notices = _codec_players(
-        config, training, codec, analyzers, coupled=name == "finetune_joint"
+        config, training, codec, analyzers, coupled=name == "finetune_joint", teacher=teacher
     )
     # everything goes on from where it was: the critic too, and the weights that hold the rates
     modules: dict[str, nn.Module] = {"codec": codec}
@@ -85,6 +86,7 @@ def _codec_players(
     codec: TrainableCodec,
     analyzers: nn.ModuleDict | None = None,
     coupled: bool = True,
+    teacher: Teacher | None = None,
 ) -> tuple[list[Player], Controllers, NamedMetric | None, tuple[str, ...]]:
     weights, notices = training.weights, []
     lpips = load_lpips(training.perceptual.net)
@@ -107,6 +109,7 @@ def _codec_players(
         analyzers=analyzers,
         task_weights=config.finetune_joint.task_weights,
         coupled=coupled,
+        teacher=teacher,
     )
     modules: dict[str, nn.Module] = {"codec": codec}
     groups = codec.parameter_groups(training.lr)

@@ -12,7 +12,7 @@ from torch import nn
 from lgc.atomic import replacing_folder
 from lgc.build.analysis import FROZEN_CODEC
 from lgc.build.baseline import network_facts
-from lgc.build.networks import make_codec
+from lgc.build.networks import REFERENCE, make_codec
 from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
@@ -41,7 +41,7 @@ def export_stage(
     }
     metrics = {**facts, "samples": state["samples"], "seconds": state["seconds"]}
     with replacing_folder(folder) as out:
-        release(checkpoint, out / WEIGHTS)
+        release(checkpoint, out / WEIGHTS, {facts["best"]: REFERENCE} if name == "train_reference" else None)
         if name == "train_baseline":
             metrics["network"] = network_facts(config)
         elif name != "train_reference":

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Final
+
+import torch
 
 from lgc.config.paths import Paths
-from lgc.config.schema import Config, ModelConfig
+from lgc.config.schema import ModelConfig
 from lgc.models.analysis import RGBAnalyzer
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.training.codec import TrainableCodec
+from lgc.training.objectives import TaskWeights, Teacher
 from lgc.training.state import load_modules
+
+REFERENCE: Final = "reference"
+"""Name of the reference's weights among its stage's outputs."""
 
 
 def make_codec(config: ModelConfig) -> TrainableCodec:
@@ -46,8 +52,17 @@ def make_reference(config: ModelConfig) -> RGBAnalyzer:
     return RGBAnalyzer(config.reference.widths, config.analyzer)
 
 
-def load_reference(config: Config, paths: Paths, metrics: Mapping[str, Any]) -> RGBAnalyzer:
-    """The trained reference of the learning rate that validated best."""
-    reference = make_reference(config.model)
-    load_modules(paths.weights("train_reference"), {metrics["best"]: reference})
+def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:
+    """The trained reference."""
+    reference = make_reference(config)
+    load_modules(paths.weights("train_reference"), {REFERENCE: reference})
     return reference.eval().requires_grad_(False)
+
+
+def load_teacher(config: ModelConfig, weights: TaskWeights, paths: Paths, device: torch.device) -> Teacher | None:
+    """The reference as a teacher, if what it sees counts and there is a head to learn it."""
+    if not weights.taught or "parsing" not in config.analyzer.heads:
+        return None
+    reference = make_reference(replace(config, analyzer=replace(config.analyzer, heads=("parsing",))))
+    load_modules(paths.weights("train_reference"), {REFERENCE: reference}, whole=False)
+    return Teacher(reference.to(device))

@@ -42,6 +42,8 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
         for name, value in vars(training.guards).items():
             yield f"{key}.guards.{name}", value >= 0, value, "at least 0"
     rates = config.train_reference.learning_rates
+    taught = config.train_reference.task_weights.taught
+    yield "train_reference.task_weights.taught", not taught, taught, "0: the reference is the teacher"
     yield "train_reference.learning_rates", bool(rates) and min(rates) > 0, rates, "one or more numbers above 0"
     for name, qualities in config.evaluate.baselines.items():
         yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"

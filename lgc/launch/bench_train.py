@@ -237,7 +237,10 @@ def _main(action: str) -> None:
     apply(config.storage)
     torch.set_num_threads(config.runtime.threads or 1)
     if action == "s3":
-        store, inputs = open_store(config.storage, f"s3://{config.storage.bucket}/bench"), stage_inputs(STAGE, paths)
+        store, inputs = (
+            open_store(config.storage, f"s3://{config.storage.bucket}/bench"),
+            stage_inputs(STAGE, config, paths),
+        )
         publish(inputs, paths, store)
         start = time.perf_counter()
         paths = Paths(materialise(inputs, store))

@@ -144,8 +144,7 @@ def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
 def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
     device = pick_device(config.runtime.device)
     split = Split(paths.data, config.evaluate.split)
-    chosen = json.loads((paths.stage("train_reference") / METRICS).read_text(encoding="utf-8"))
-    reference = load_reference(config, paths, chosen).to(device)
+    reference = load_reference(config.model, paths).to(device)
     wanted, size = config.evaluate.metrics, split.manifest.image_size
     metrics = make_metrics(wanted, size, config.evaluate.lpips_net, reference, config.evaluate.identity)
     bench = Bench(split, config.evaluate.limit, metrics.pictures, reference, device, metrics.extractors)

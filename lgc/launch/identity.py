@@ -18,7 +18,7 @@ from lgc.training.state import file_sha256
 
 UNTRACKED: Final = ("runtime", "tracking", "storage", "release")
 """Groups that say where things run and what becomes of the result, not what is computed."""
-UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
+_UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_codec": (),
     "train_reference": (),
     "train_analysis": ("train_codec",),
@@ -27,7 +27,7 @@ UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_probe": ("finetune_joint",),
     "train_baseline": (),
 }
-"""Stages whose weights a stage starts from."""
+"""Stages whose weights a stage starts from, its teacher apart."""
 _GROUPS: Final[Mapping[TrainStage, str]] = {
     "train_codec": "train_codec",
     "train_reference": "train_reference",
@@ -57,6 +57,12 @@ def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
     return settings if name == "train_baseline" else {"model": asdict(config.model), **settings}
 
 
+def upstream(name: TrainStage, config: Config) -> tuple[TrainStage, ...]:
+    """Stages whose weights a stage reads."""
+    tasks = getattr(config, _GROUPS[name]).task_weights if _UPSTREAM[name] else None
+    return (*_UPSTREAM[name], "train_reference") if tasks and tasks.taught else _UPSTREAM[name]
+
+
 def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
     """Everything that decides a training stage's result: settings, data, code, weights it starts from."""
     return Identity(
@@ -64,7 +70,7 @@ def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
             "stage": name,
             "params": stage_params(name, config),
             "data": data_hash(paths),
-            "upstream": {stage: output_sha256(paths.weights(stage)) for stage in UPSTREAM[name]},
+            "upstream": {stage: output_sha256(paths.weights(stage)) for stage in upstream(name, config)},
             "code": code_hashes(),
         }
     )

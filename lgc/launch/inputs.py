@@ -20,9 +20,10 @@ from typing import Any, Final
 
 from lgc.atomic import replacing_file
 from lgc.config.paths import Paths, TrainStage
+from lgc.config.schema import Config
 from lgc.data.shards import MANIFEST, read_manifest
 from lgc.errors import TrainingError
-from lgc.launch.identity import UPSTREAM, output_sha256
+from lgc.launch.identity import output_sha256, upstream
 from lgc.training.state import file_sha256
 
 _FOLDER: Final = "inputs"
@@ -51,12 +52,12 @@ class Store:
         return f"{self.folder}/{_FOLDER}/{item.sha256}"
 
 
-def stage_inputs(name: TrainStage, paths: Paths) -> tuple[Input, ...]:
+def stage_inputs(name: TrainStage, config: Config, paths: Paths) -> tuple[Input, ...]:
     """The files that a training stage reads: manifest, shards, weights of the stages before it."""
     manifest = read_manifest(paths.data)
     shards = [shard for split in _SPLITS for shard in manifest.splits[split].shards]
     known = [Input(_relative(paths.data / one.file, paths), one.sha256, one.bytes) for one in shards]
-    others = [paths.data / MANIFEST, *(paths.weights(stage) for stage in UPSTREAM[name])]
+    others = [paths.data / MANIFEST, *(paths.weights(stage) for stage in upstream(name, config))]
     return (*known, *(Input(_relative(file, paths), output_sha256(file), file.stat().st_size) for file in others))
 
 

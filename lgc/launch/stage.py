@@ -144,7 +144,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     as_job = is_job_server(runtime.address)
     if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
         store = storage.open_store(config.storage, where)
-        job = replace(job, inputs=stage_inputs(job.stage, paths), inputs_at=where)
+        job = replace(job, inputs=stage_inputs(job.stage, config, paths), inputs_at=where)
         if copied := publish(job.inputs, paths, store):
             print(f"{job.stage}: {copied / 1e6:,.1f} MB of inputs copied to {where}", flush=True)
     if as_job:

@@ -20,7 +20,7 @@ from lgc.losses.distortion import mse255
 from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController, bits_per_pixel
-from lgc.losses.tasks import task_losses
+from lgc.losses.tasks import task_losses, without_mask
 from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, RGBAnalyzer
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
@@ -51,6 +51,8 @@ class TaskWeights:
     parsing: float = 1.0
     attributes: float = 1.0
     pose: float = 1.0
+    taught: float = 0.0
+    """Masks as the RGB reference sees them, for pictures that have none; 0 trains on annotations alone."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,22 @@ class CodecSchedule:
     """From here on the networks of entropy parameters run on their fixed-point grid."""
     base_share: float = 0.25
     """Share of each batch that is also decoded base-only."""
+
+
+class Teacher:
+    """The trained RGB reference, looking at the pixels of pictures that nobody has annotated.
+
+    No module: it is not an objective's to train, save or average.
+    """
+
+    def __init__(self, reference: RGBAnalyzer) -> None:
+        self._reference = reference.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def see(self, batch: Batch) -> torch.Tensor | None:
+        """Class logits of those pictures of the batch that carry no mask; None when all do."""
+        untold = without_mask(batch.masks)
+        return self._reference(batch.x[untold]).parsing if bool(untold.any()) else None
 
 
 @dataclass
@@ -134,6 +152,7 @@ class CodecObjective(nn.Module):
         analyzers: nn.ModuleDict | None = None,
         task_weights: TaskWeights | None = None,
         coupled: bool = True,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.codec = codec
@@ -142,6 +161,7 @@ class CodecObjective(nn.Module):
         self._adversarial: AdversarialKind = adversarial
         self._task_weights = task_weights or TaskWeights()
         self._coupled = coupled
+        self._teacher = teacher
         # in lists: these are not this objective's to train, save or average
         self._perceptual = [perceptual]
         self._discriminator = [discriminator]
@@ -213,6 +233,7 @@ class CodecObjective(nn.Module):
 
     def _add_tasks(self, terms: WeightedTerms, out: LayeredOutput, batch: Batch) -> None:
         assert self.analyzers is not None
+        taught = self._teacher.see(batch) if self._teacher else None
         for name, analyzer in self.analyzers.items():
             latents = analyzer_input(name, out.semantic, out.reconstruction)
             values = task_losses(
@@ -220,6 +241,7 @@ class CodecObjective(nn.Module):
                 batch.masks,
                 batch.attributes,
                 batch.pose,
+                taught,
             )
             factor = self.weights.tasks if self._coupled else 1.0
             weights = {task: factor * weight for task, weight in vars(self._task_weights).items()}
@@ -257,10 +279,17 @@ class AnalysisObjective(nn.Module):
 
     skips_parameters = True
 
-    def __init__(self, codec: TrainableCodec, analyzers: nn.ModuleDict, task_weights: TaskWeights) -> None:
+    def __init__(
+        self,
+        codec: TrainableCodec,
+        analyzers: nn.ModuleDict,
+        task_weights: TaskWeights,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self.analyzers = analyzers
         self._task_weights = task_weights
+        self._teacher = teacher
         self._codec = [codec.eval().requires_grad_(False)]
 
     def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
@@ -268,8 +297,10 @@ class AnalysisObjective(nn.Module):
         with torch.no_grad():
             layers = self._codec[0].latents(batch.x)
         terms = WeightedTerms()
+        taught = self._teacher.see(batch) if self._teacher else None
         for name, analyzer in self.analyzers.items():
-            values = task_losses(analyzer(analyzer_input(name, *layers)), batch.masks, batch.attributes, batch.pose)
+            predictions = analyzer(analyzer_input(name, *layers))
+            values = task_losses(predictions, batch.masks, batch.attributes, batch.pose, taught)
             terms.add_all(f"tasks.{name}", values, vars(self._task_weights))
         return Outcome(terms.total, terms.values)
 

@@ -198,19 +198,39 @@ def read_state(folder: Path) -> dict[str, Any]:
     return state
 
 
-def release(checkpoint: Path, path: Path) -> None:
-    """Write what later stages start from: averaged modules, the modules that have no average, extra state."""
+def release(checkpoint: Path, path: Path, only: Mapping[str, str] | None = None) -> None:
+    """Write what later stages start from: averaged modules, the modules that have no average, extra state.
+
+    With ``only``, modules' names -> what they shall be called, nothing but those.
+    """
     weights, averaged = load_file(checkpoint / WEIGHTS), load_file(checkpoint / AVERAGED)
     has_average = {name.split(".")[0] for name in averaged}
     rest = {name: value for name, value in weights.items() if name.split(".")[0] not in has_average}
     extra = json.dumps(read_state(checkpoint)["extra"], sort_keys=True)
-    save_file(averaged | rest, path, metadata={"extra": extra})
+    kept = averaged | rest
+    if only is not None:
+        kept = {
+            f"{new}.{key.removeprefix(f'{old}.')}": value
+            for old, new in only.items()
+            for key, value in kept.items()
+            if key.startswith(f"{old}.")  # names of modules may have dots themselves
+        }
+    save_file(kept, path, metadata={"extra": extra})
 
 
-def load_modules(path: Path, modules: Mapping[str, nn.Module], extra: Mapping[str, Stateful] | None = None) -> None:
-    """Load what :func:`release` wrote into ``modules`` and ``extra``; :class:`TrainingError` if it does not fit."""
+def load_modules(
+    path: Path, modules: Mapping[str, nn.Module], extra: Mapping[str, Stateful] | None = None, whole: bool = True
+) -> None:
+    """Load what :func:`release` wrote into ``modules`` and ``extra``; :class:`TrainingError` if it does not fit.
+
+    Unless ``whole``, the file may hold parts that a module lacks.
+    """
     try:
-        _unflatten(load_file(path), modules)
+        tensors = load_file(path)
+        if not whole:
+            wanted = {f"{name}.{key}" for name, module in modules.items() for key in module.state_dict()}
+            tensors = {key: value for key, value in tensors.items() if key in wanted}
+        _unflatten(tensors, modules)
         if extra:
             with safe_open(path, framework="pt") as file:
                 stored = json.loads((file.metadata() or {})["extra"])

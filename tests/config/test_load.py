@@ -112,6 +112,7 @@ class TestParse:
             ("data.image_size", -64),
             ("train_codec.settings.batch_size", 0),
             ("train_reference.learning_rates", []),
+            ("train_reference.task_weights.taught", 1.0),
             ("evaluate.baselines", {"jpegg": [5]}),
             ("data.limit", True),
         ],

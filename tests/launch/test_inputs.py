@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
-from lgc.config.schema import StorageConfig
+from lgc.config.schema import Config, StorageConfig
 from lgc.data.shards import Split
 from lgc.errors import TrainingError
 from lgc.launch.inputs import Store, materialise, publish, stage_inputs
 from lgc.launch.storage import open_store
+
+ROOT = Path(__file__).parents[2]
+
+
+def configured(*overrides: str) -> Config:
+    return parse(compose(overrides, ROOT / "conf"))
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_a_copy_is_as_good_as_the_project(paths: Paths, store: Store, tmp_path: Path) -> None:
-    inputs = stage_inputs("train_codec", paths)
+    inputs = stage_inputs("train_codec", configured(), paths)
     assert publish(inputs, paths, store) == sum(item.bytes for item in inputs) > 0
     assert publish(inputs, paths, store) == 0
     said: list[str] = []
@@ -40,20 +47,23 @@ def test_a_copy_is_as_good_as_the_project(paths: Paths, store: Store, tmp_path: 
     assert not (root / "outputs" / "data" / theirs.manifest.splits["test"].shards[0].file).exists()
 
 
-def test_weights_of_earlier_stages_travel_too(paths: Paths, store: Store) -> None:
-    with pytest.raises(TrainingError, match="run the train_codec stage first"):
-        stage_inputs("train_analysis", paths)
-    weights = paths.weights("train_codec")
-    weights.parent.mkdir()
-    weights.write_bytes(b"weights")
-    assert "outputs/train_codec/weights.safetensors" in [i.path for i in stage_inputs("train_analysis", paths)]
+def test_weights_of_earlier_stages_travel_too(paths: Paths) -> None:
+    for taught, stages in ((0.0, ["train_codec"]), (1.0, ["train_codec", "train_reference"])):
+        config = configured(f"train_analysis.task_weights.taught={taught}")
+        with pytest.raises(TrainingError, match=f"run the {stages[-1]} stage first"):
+            stage_inputs("train_analysis", config, paths)
+        weights = paths.weights(stages[-1])  # type: ignore[arg-type]
+        weights.parent.mkdir()
+        weights.write_bytes(b"weights")
+        found = [item.path for item in stage_inputs("train_analysis", config, paths)]
+        assert found[-len(stages) :] == [f"outputs/{stage}/weights.safetensors" for stage in stages]
 
 
 @pytest.mark.parametrize("content", [None, b"cut"])
 def test_what_is_missing_or_damaged_is_named(
     content: bytes | None, paths: Paths, store: Store, tmp_path: Path
 ) -> None:
-    inputs = stage_inputs("train_codec", paths)
+    inputs = stage_inputs("train_codec", configured(), paths)
     publish(inputs, paths, store)
     victim = Path(store.key(inputs[0]))
     victim.unlink()

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import StorageConfig
 from lgc.data.shards import Split
@@ -27,6 +28,7 @@ from lgc.launch.ports import free_ports
 from lgc.launch.storage import environment, open_store, ray_storage
 from tests.project import copy_project, runner
 
+ROOT = Path(__file__).parents[2]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -138,7 +140,7 @@ def test_inputs_travel_over_s3(endpoint: str, shards: Path, tmp_path: Path, monk
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/data").symlink_to(shards)
     store = open_store(StorageConfig(endpoint, "us-east-1", "lgc", True), "s3://lgc/inputs-test")
-    inputs = stage_inputs("train_codec", Paths(tmp_path))
+    inputs = stage_inputs("train_codec", parse(compose([], ROOT / "conf")), Paths(tmp_path))
     assert publish(inputs, Paths(tmp_path), store) == sum(item.bytes for item in inputs)
     assert publish(inputs, Paths(tmp_path), store) == 0
     root = materialise(inputs, store, cache=tmp_path / "cache")

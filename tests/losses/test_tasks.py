@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lgc.data.labels import IGNORE
-from lgc.losses.tasks import attribute_loss, parsing_loss, pose_loss, task_losses
+from lgc.losses.tasks import attribute_loss, parsing_loss, pose_loss, task_losses, teaching_loss, without_mask
 from lgc.models.analysis import Predictions
 
 
@@ -76,6 +76,38 @@ class TestParsing:
         assert logits.grad[0, :, 1:].abs().sum() == 0
 
 
+class TestTeaching:
+    MASKS = torch.stack([torch.full((4, 4), 7), torch.full((4, 4), IGNORE)]).to(torch.uint8)
+
+    def test_who_has_no_mask(self) -> None:
+        partly = self.MASKS.clone()
+        partly[0, 1:] = IGNORE
+        assert without_mask(partly).tolist() == [False, True]
+
+    def test_a_sure_teacher_is_as_good_as_a_mask(self) -> None:
+        torch.manual_seed(0)
+        seen = torch.randint(0, 19, (1, 4, 4)).to(torch.uint8)
+        logits = torch.randn(2, 19, 4, 4)
+        taught, told = teaching_loss(logits, logits_for(seen), self.MASKS), parsing_loss(logits[1:], seen)
+        assert taught is not None
+        assert told is not None
+        assert taught.item() == pytest.approx(told.item(), rel=1e-5)
+
+    def test_least_where_the_student_says_what_the_teacher_says(self) -> None:
+        """Doubts included: the cross-entropy's gradient vanishes there."""
+        torch.manual_seed(0)
+        seen = torch.randn(1, 19, 4, 4)
+        logits = torch.cat([torch.randn(1, 19, 4, 4), seen]).requires_grad_()
+        loss = teaching_loss(logits, seen, self.MASKS, dice=0.0)
+        assert loss is not None
+        loss.backward()
+        assert logits.grad is not None
+        assert logits.grad.abs().max() < 1e-6
+
+    def test_annotated_pictures_have_no_teacher(self) -> None:
+        assert teaching_loss(torch.zeros(1, 19, 4, 4), torch.zeros(0, 19, 4, 4), self.MASKS[:1]) is None
+
+
 class TestAttributes:
     def test_unknown_values_do_not_count(self) -> None:
         attributes = torch.full((2, 40), -1, dtype=torch.int8)
@@ -120,6 +152,11 @@ class TestPose:
 
 
 class TestTaskLosses:
+    def test_a_teacher_adds_a_term(self) -> None:
+        untold = torch.full_like(self.MASKS, IGNORE)
+        found = task_losses(self.ALL, untold, self.ATTRIBUTES, self.POSE, torch.zeros(1, 19, 4, 4))
+        assert sorted(found) == ["attributes", "pose", "taught"]
+
     MASKS = torch.zeros(1, 4, 4, dtype=torch.uint8)
     ATTRIBUTES = torch.ones(1, 40, dtype=torch.int8)
     POSE = torch.zeros(1, 3)
