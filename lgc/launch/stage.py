@@ -139,7 +139,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     if not job.variant:  # beside the runs of other variants, which are no earlier ones of this
         _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
-        return run_local(job, storage_folder(config, paths) / name, runtime.device)
+        return run_local(job, storage_folder(config, paths) / name, runtime.device, audience)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
     if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process

@@ -1,4 +1,8 @@
-"""Ray Tune around the trials: it starts them, Ray Train trains, the ledger remembers."""
+"""Ray Tune around the trials: it starts them, Ray Train trains, the ledger remembers.
+
+With ``runtime.engine=local`` a trial trains in the process that Tune gives it, and that process is used again: trials
+of seconds then take seconds, not the half minute in which Ray Train starts three stages.
+"""
 
 from __future__ import annotations
 
@@ -60,16 +64,23 @@ def search_with_ray(
             f"runtime.address {address}: a sweep cannot be sent to a job server; "
             "start it on a machine of the cluster with runtime.address=auto"
         )
+    config = parse(search.raw)
+    in_process = config.runtime.engine == "local"
+    if in_process and sweep.mode == "target_rate":
+        raise TrainingError(
+            f"sweep {sweep.name}: with runtime.engine=local nobody sees how a trial stands before it ends, "
+            "so none can be ended early; use runtime.engine=ray"
+        )
     for name, value in {**DRIVER_ENVIRONMENT, **_TUNE_SETTINGS}.items():
         os.environ.setdefault(name, value)
     connect(address, dashboard=True)
     import ray
     from ray import tune
 
-    config = parse(search.raw)
-    at_once = min(missing, concurrency(sweep, config, ray.cluster_resources()))
-    threads = threads_for(config.runtime.threads, at_once * config.runtime.workers)
-    raw = {**search.raw, "runtime": {**search.raw["runtime"], "engine": "ray", "threads": threads}}
+    device, most = concurrency(sweep, config, ray.cluster_resources())
+    at_once = min(missing, most)
+    threads = threads_for(config.runtime.threads, at_once * (1 if in_process else config.runtime.workers))
+    raw = {**search.raw, "runtime": {**search.raw["runtime"], "threads": threads}}
     search = replace(search, raw=raw)
     board = ray.remote(num_cpus=0)(Board).remote()
     scratch = search.folder / "tune"
@@ -80,10 +91,10 @@ def search_with_ray(
         display.ended(ended(record), len(ledger.records()))
 
     tuner = tune.Tuner(
-        # a trial's own process needs no CPU, its training does; it stays here, where the sweep's folder is
+        # a trial's own process needs no CPU unless it trains itself; it stays here, where the sweep's folder is
         tune.with_resources(
             _bound(search, board, storage.worker_environment(config.storage)),
-            {_this_node(): 0.001},
+            {_this_node(): 0.001, **({device: 1} if in_process else {})},
         ),
         tune_config=tune.TuneConfig(
             search_alg=make_searcher(search, first, done),
@@ -92,6 +103,7 @@ def search_with_ray(
             max_concurrent_trials=at_once,
             trial_name_creator=partial(_trial_name, ledger),
             trial_dirname_creator=partial(_trial_name, ledger),
+            reuse_actors=in_process,
         ),
         run_config=tune.RunConfig(
             name="run",
@@ -113,18 +125,22 @@ def search_with_ray(
         )
 
 
-def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> int:
-    """Trials at once: more than the devices allow would wait for one another while they hold their workers."""
+def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> tuple[str, int]:
+    """What trials run on, ``CPU`` or ``GPU``, and how many at once.
+
+    More than the devices allow would wait for one another while they hold their workers.
+    """
     runtime = config.runtime
-    gpus = resources.get("GPU", 0)
-    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and gpus >= runtime.workers)
-    there, what = (gpus, "GPUs") if on_gpu else (resources.get("CPU", 0), "CPUs")
-    fit = int(there // runtime.workers)
+    workers = 1 if runtime.engine == "local" else runtime.workers
+    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and resources.get("GPU", 0) >= workers)
+    device = "GPU" if on_gpu else "CPU"
+    there = resources.get(device, 0)
+    fit = int(there // workers)
     if not fit:
         raise TrainingError(
-            f"sweep {sweep.name}: a trial needs {runtime.workers} {what}, Ray has {there:g}; lower runtime.workers"
+            f"sweep {sweep.name}: a trial needs {workers} {device}s, Ray has {there:g}; lower runtime.workers"
         )
-    return min(fit, sweep.concurrent or fit)
+    return device, min(fit, sweep.concurrent or fit)
 
 
 def _this_node() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import optuna
 import pytest
@@ -17,7 +18,7 @@ from lgc.evaluation.front import Axis
 from lgc.launch.sweep.ledger import Record
 from lgc.launch.sweep.proposals import make_scheduler, make_searcher
 from lgc.launch.sweep.trial import Search
-from lgc.launch.sweep.tune import concurrency
+from lgc.launch.sweep.tune import concurrency, search_with_ray
 from tests.project import ROOT
 
 pytestmark = pytest.mark.slow
@@ -91,20 +92,33 @@ def test_a_resumed_scheduler_keeps_its_bar(search: Search) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "workers", "wanted", "expected"),
+    ("there", "engine", "workers", "wanted", "expected"),
     [
-        ({"CPU": 8.0}, 1, None, 8),
-        ({"CPU": 8.0}, 3, None, 2),
-        ({"CPU": 8.0}, 1, 3, 3),
-        ({"CPU": 8.0, "GPU": 2.0}, 1, None, 2),
+        ({"CPU": 8.0}, "ray", 1, None, ("CPU", 8)),
+        ({"CPU": 8.0}, "ray", 3, None, ("CPU", 2)),
+        ({"CPU": 8.0}, "local", 3, None, ("CPU", 8)),
+        ({"CPU": 8.0}, "ray", 1, 3, ("CPU", 3)),
+        ({"CPU": 8.0, "GPU": 2.0}, "ray", 1, None, ("GPU", 2)),
     ],
 )
 def test_no_more_trials_at_once_than_fit(
-    search: Search, there: dict[str, float], workers: int, wanted: int | None, expected: int
+    search: Search,
+    there: dict[str, float],
+    engine: Literal["ray", "local"],
+    workers: int,
+    wanted: int | None,
+    expected: tuple[str, int],
 ) -> None:
     config = parse(search.raw)
-    config = replace(config, runtime=replace(config.runtime, workers=workers))
+    config = replace(config, runtime=replace(config.runtime, engine=engine, workers=workers))
     assert concurrency(replace(search.sweep, concurrent=wanted), config, there) == expected
+
+
+def test_trials_in_a_process_of_their_own_cannot_be_ended_early(search: Search) -> None:
+    raw = {**search.raw, "runtime": {**search.raw["runtime"], "engine": "local"}}
+    fixed = replace(search, raw=raw, sweep=replace(search.sweep, mode="target_rate"))
+    with pytest.raises(TrainingError, match=r"use runtime\.engine=ray"):
+        search_with_ray(fixed, [], None, lambda record: "")
 
 
 def test_a_trial_that_never_fits_is_refused(search: Search) -> None:

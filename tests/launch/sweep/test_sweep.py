@@ -118,6 +118,18 @@ def test_a_complete_sweep_run_again_trains_nothing_and_one_that_grows_only_what_
     assert "holds a sweep with another seed" in done.stderr
 
 
+def test_trials_in_one_process_come_to_the_same(swept: Swept) -> None:
+    """Without Ray Train, several trials one after another in the process that Tune gave the first of them."""
+    root, run, _ = swept
+    run([*SWEEP, "sweep.name=plain", "sweep.trials=2", "sweep.concurrent=1", "runtime.engine=local"])
+    plain = json.loads((root / "sweeps/plain/front.json").read_text())["trials"]
+    assert [trial["state"] for trial in plain] == ["finished"] * 2
+    present = next(trial for trial in front_of(root)["trials"] if trial["trial"] == "000")
+    assert plain[0]["values"] == present["values"]
+    assert plain[0]["objectives"] == present["objectives"]
+    assert plain[1]["objectives"] != present["objectives"]
+
+
 def test_trials_that_fail_count_as_the_worst_and_say_why(swept: Swept) -> None:
     root, run, _ = swept
     wild = ["sweep.name=wild", "sweep.trials=1", "train_codec.lr=1e30", "runtime.max_failures=0"]
