@@ -59,9 +59,14 @@ def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:
     return reference.eval().requires_grad_(False)
 
 
+def has_teacher(config: ModelConfig, weights: TaskWeights) -> bool:
+    """Whether what the reference sees counts, and there is a head to learn it."""
+    return bool(weights.taught) and "parsing" in config.analyzer.heads
+
+
 def load_teacher(config: ModelConfig, weights: TaskWeights, paths: Paths, device: torch.device) -> Teacher | None:
     """The reference as a teacher, if what it sees counts and there is a head to learn it."""
-    if not weights.taught or "parsing" not in config.analyzer.heads:
+    if not has_teacher(config, weights):
         return None
     reference = make_reference(replace(config, analyzer=replace(config.analyzer, heads=("parsing",))))
     load_modules(paths.weights("train_reference"), {REFERENCE: reference}, whole=False)

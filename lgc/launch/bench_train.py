@@ -237,10 +237,8 @@ def _main(action: str) -> None:
     apply(config.storage)
     torch.set_num_threads(config.runtime.threads or 1)
     if action == "s3":
-        store, inputs = (
-            open_store(config.storage, f"s3://{config.storage.bucket}/bench"),
-            stage_inputs(STAGE, config, paths),
-        )
+        store = open_store(config.storage, f"s3://{config.storage.bucket}/bench")
+        inputs = stage_inputs(STAGE, config, paths)
         publish(inputs, paths, store)
         start = time.perf_counter()
         paths = Paths(materialise(inputs, store))

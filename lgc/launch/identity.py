@@ -10,10 +10,12 @@ from typing import Any, Final
 
 import lgc
 from lgc.build.data import data_hash
+from lgc.build.networks import has_teacher
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity, hash_of
+from lgc.training.objectives import TaskWeights
 from lgc.training.state import file_sha256
 
 UNTRACKED: Final = ("runtime", "tracking", "storage", "release")
@@ -59,8 +61,9 @@ def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
 
 def upstream(name: TrainStage, config: Config) -> tuple[TrainStage, ...]:
     """Stages whose weights a stage reads."""
-    tasks = getattr(config, _GROUPS[name]).task_weights if _UPSTREAM[name] else None
-    return (*_UPSTREAM[name], "train_reference") if tasks and tasks.taught else _UPSTREAM[name]
+    tasks: TaskWeights | None = getattr(getattr(config, _GROUPS[name]), "task_weights", None)
+    taught = tasks is not None and has_teacher(config.model, tasks)
+    return (*_UPSTREAM[name], "train_reference") if taught else _UPSTREAM[name]
 
 
 def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,14 @@ def run_local(job: Job, folder: Path, device: str, audience: Audience = NOBODY) 
     Raises :class:`lgc.training.trainer.Interrupted` after Ctrl-C, with a checkpoint written. With an ``audience``
     that has a board, what there is to see goes there, and signals are left to whoever runs this.
     """
-    if audience.board is not None:
-        context: LocalContext = _WatchedContext(folder, pick_device(device), audience.board)
+    where, board = pick_device(device), audience.board
+    context = LocalContext(folder, where) if board is None else _WatchedContext(folder, where, board)
+
+    def ask() -> None:
+        context.stop = True  # after the current step
+
+    with first_asks(ask) if board is None else contextlib.nullcontext():
         train(job, context)
-    else:
-        context = LocalContext(folder, pick_device(device))
-
-        def ask() -> None:
-            context.stop = True  # after the current step
-
-        with first_asks(ask):
-            train(job, context)
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
     return checkpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -222,10 +221,7 @@ class MlflowTracker:
         if address.run_id is None and self._place.is_file():
             self._address = replace(address, run_id=read_address(journal_folder).run_id)
         self._keep_address()
-        # loading the client takes seconds of Python: now, and not from the first steps of training
         self._client: MlflowClient | None = None
-        with contextlib.suppress(Exception):  # told with the records that cannot be sent
-            self._client = client(self._address.uri)
         self._recorded: dict[str, float] | None = None
         self._pictures = journal_folder / "pictures"
         self._pictures.mkdir(parents=True, exist_ok=True)

@@ -209,12 +209,7 @@ def release(checkpoint: Path, path: Path, only: Mapping[str, str] | None = None)
     extra = json.dumps(read_state(checkpoint)["extra"], sort_keys=True)
     kept = averaged | rest
     if only is not None:
-        kept = {
-            f"{new}.{key.removeprefix(f'{old}.')}": value
-            for old, new in only.items()
-            for key, value in kept.items()
-            if key.startswith(f"{old}.")  # names of modules may have dots themselves
-        }
+        kept = {f"{new}.{key}": value for old, new in only.items() for key, value in _of(kept, old).items()}
     save_file(kept, path, metadata={"extra": extra})
 
 
@@ -226,11 +221,7 @@ def load_modules(
     Unless ``whole``, the file may hold parts that a module lacks.
     """
     try:
-        tensors = load_file(path)
-        if not whole:
-            wanted = {f"{name}.{key}" for name, module in modules.items() for key in module.state_dict()}
-            tensors = {key: value for key, value in tensors.items() if key in wanted}
-        _unflatten(tensors, modules)
+        _unflatten(load_file(path), modules, whole)
         if extra:
             with safe_open(path, framework="pt") as file:
                 stored = json.loads((file.metadata() or {})["extra"])
@@ -254,8 +245,13 @@ def _flatten(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:
     }
 
 
-def _unflatten(tensors: Mapping[str, torch.Tensor], modules: Mapping[str, nn.Module]) -> None:
+def _unflatten(tensors: Mapping[str, torch.Tensor], modules: Mapping[str, nn.Module], whole: bool = True) -> None:
     for name, module in modules.items():
-        prefix = f"{name}."
-        part = {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
-        module.load_state_dict(part)
+        part, own = _of(tensors, name), module.state_dict()
+        module.load_state_dict(part if whole else {key: value for key, value in part.items() if key in own})
+
+
+def _of(tensors: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """What belongs to one module; its name may have dots itself."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -152,15 +152,15 @@ class TestPose:
 
 
 class TestTaskLosses:
-    def test_a_teacher_adds_a_term(self) -> None:
-        untold = torch.full_like(self.MASKS, IGNORE)
-        found = task_losses(self.ALL, untold, self.ATTRIBUTES, self.POSE, torch.zeros(1, 19, 4, 4))
-        assert sorted(found) == ["attributes", "pose", "taught"]
-
     MASKS = torch.zeros(1, 4, 4, dtype=torch.uint8)
     ATTRIBUTES = torch.ones(1, 40, dtype=torch.int8)
     POSE = torch.zeros(1, 3)
     ALL = Predictions(torch.zeros(1, 19, 4, 4), torch.zeros(1, 40), torch.ones(1, 3))
+
+    def test_a_teacher_adds_a_term(self) -> None:
+        untold = torch.full_like(self.MASKS, IGNORE)
+        found = task_losses(self.ALL, untold, self.ATTRIBUTES, self.POSE, torch.zeros(1, 19, 4, 4))
+        assert sorted(found) == ["attributes", "pose", "taught"]
 
     def test_all_there(self) -> None:
         found = task_losses(self.ALL, self.MASKS, self.ATTRIBUTES, self.POSE)
