@@ -25,8 +25,9 @@ from lgc.bitstream.codec import Analysis, LayeredCodec
 from lgc.data.palette import colour_mask
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import IntegerNetwork
-from lgc.models.analysis import RGBAnalyzer, at_mask_size
+from lgc.models.analysis import at_mask_size
 from lgc.models.blocks import channels_last
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
 LGC: Final = "lgc"

@@ -9,9 +9,9 @@ import torch
 
 from lgc.config.paths import Paths
 from lgc.config.schema import ModelConfig
-from lgc.models.analysis import RGBAnalyzer
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
+from lgc.models.reference import RGBAnalyzer
 from lgc.training.codec import TrainableCodec
 from lgc.training.objectives import TaskWeights, Teacher
 from lgc.training.state import load_modules
@@ -49,7 +49,7 @@ def architecture(config: ModelConfig) -> Architecture:
 
 def make_reference(config: ModelConfig) -> RGBAnalyzer:
     """An untrained RGB reference."""
-    return RGBAnalyzer(config.reference.widths, replace(config.analyzer, parsing=config.reference.parsing))
+    return RGBAnalyzer(config.reference.widths, config.analyzer)
 
 
 def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:

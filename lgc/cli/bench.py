@@ -135,6 +135,7 @@ def train(
     turns: Annotated[int, typer.Option(help="Measurements of each row.", min=2)] = 3,
     threads: Annotated[int, typer.Option(help="Torch threads a worker, in all rows.", min=1)] = 1,
     ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Measure under Ray Train too.")] = True,
+    only: Annotated[str, typer.Option(help="Rows with this in their names, and what they are compared with.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
 ) -> None:
     """What loader, Ray, MLflow and checkpoints cost: the project's first training stage in each way, in turns."""
@@ -148,7 +149,7 @@ def train(
     from lgc.config.paths import Paths
     from lgc.launch.bench_train import FIRST_STEP, NO_CHANGE, bench_train
 
-    found = bench_train(Paths.here(), steps, turns, threads, ray, lambda line: print(line, file=sys.stderr))
+    found = bench_train(Paths.here(), steps, turns, threads, ray, only, lambda line: print(line, file=sys.stderr))
     table = Table(
         title=f"{found.threads} threads a worker, {found.turns} turns of {found.images} images: median, quartiles"
     )
@@ -162,11 +163,11 @@ def train(
         print(f"from command to first step, {name}: {seconds.show(1)} s (goal <= {FIRST_STEP[name]:.0f} s)")
     if found.fetch_seconds is not None:
         print(f"shards from S3 to a worker, once: {found.fetch_seconds.show(2)} s")
-    idle = time_without_changes(turns)
-    if idle is None:
-        print("lgc repro with nothing to do: not measured, the pipeline here is not up to date")
-    else:
-        print(f"lgc repro with nothing to do: {Spread.of(idle).show(1)} s (goal <= {NO_CHANGE:.0f} s)")
+    idle = None
+    if not only:
+        idle = time_without_changes(turns)
+        took = f"{Spread.of(idle).show(1)} s" if idle else "not measured, the pipeline here is not up to date"
+        print(f"lgc repro with nothing to do: {took} (goal <= {NO_CHANGE:.0f} s)")
     if out is not None:
         out.write_text(json.dumps({**asdict(found), "no_change_seconds": idle}, indent=1) + "\n", encoding="utf-8")
 

@@ -14,7 +14,7 @@ from lgc.evaluation.champion import Criterion
 from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.metrics.identity import Embedding
-from lgc.models.analysis import AnalyzerConfig, ParsingKind
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
@@ -74,11 +74,9 @@ class ReconstructionConfig:
 
 @dataclass(frozen=True)
 class ReferenceModelConfig:
-    """The RGB reference: its trunk on pixels; but for the parsing head its analyzer is ``model.analyzer``'s."""
+    """The RGB reference: its trunk on pixels; its analyzer's width, depth and heads are ``model.analyzer``'s."""
 
     widths: Widths
-    parsing: ParsingKind
-    """Its own, so that nothing done for the speed of ours makes it worse to compare with."""
 
 
 @dataclass(frozen=True)

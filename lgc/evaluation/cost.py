@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lgc.bitstream.codec import LayeredCodec
 from lgc.evaluation.paths import coding_paths
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 
 _PARTS: Final = {
     "net.g_a.": "encoder",

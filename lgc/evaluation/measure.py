@@ -20,7 +20,8 @@ from lgc.evaluation.points import Point
 from lgc.metrics.base import PictureMetric
 from lgc.metrics.distribution import Extractor
 from lgc.metrics.tasks import TaskScores
-from lgc.models.analysis import Predictions, RGBAnalyzer
+from lgc.models.analysis import Predictions
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
 BLOCK: Final = 16

@@ -9,7 +9,7 @@ import torch
 
 from lgc import images
 from lgc.bitstream.codec import LayeredCodec
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
 Path = Callable[[int], object]

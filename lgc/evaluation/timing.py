@@ -9,7 +9,7 @@ import numpy as np
 
 from lgc.bitstream.codec import LayeredCodec
 from lgc.evaluation.paths import coding_paths
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 
 
 def time_paths(

@@ -85,7 +85,13 @@ class TrainBench:
 
 
 def bench_train(
-    paths: Paths, steps: int, turns: int, threads: int, ray: bool, progress: Callable[[str], None] = lambda _: None
+    paths: Paths,
+    steps: int,
+    turns: int,
+    threads: int,
+    ray: bool,
+    only: str = "",
+    progress: Callable[[str], None] = lambda _: None,
 ) -> TrainBench:
     """Measure the first training stage of the project at ``paths``, whose data is prepared.
 
@@ -95,11 +101,13 @@ def bench_train(
         turns: at least two.
         threads: torch threads a worker, in all rows.
         ray: whether to measure under Ray too.
+        only: measures the rows with this in their names, and those that they are compared with.
         progress: gets a line for each measurement.
 
     Raises:
-        LgcError: a stage failed; with its last line.
+        LgcError: a stage failed; with its last line. Or ``only`` is in no row's name.
     """
+    wanted = _wanted(only)
     config, raw = load(paths.root / "params.yaml"), read_raw(paths.root / "params.yaml")
     apply(config.storage)
     batch = config.train_codec.settings.batch_size
@@ -116,25 +124,33 @@ def bench_train(
     one_step = {engine: _tracked(raw, 2 * batch, threads, engine, 1) for engine in ("local", "ray")}
     for _ in range(turns):
         settings = _settings(raw, images, threads)
-        note(BARE, _child(paths, settings, "bare")["rate"], rates, "img/s")
-        note(LOADER, _stage(paths, settings), rates, "img/s")
-        if config.storage.bucket is not None:
+        if BARE in wanted:
+            note(BARE, _child(paths, settings, "bare")["rate"], rates, "img/s")
+        if LOADER in wanted:
+            note(LOADER, _stage(paths, settings), rates, "img/s")
+        if S3 in wanted and config.storage.bucket is not None:
             found = _child(paths, settings, "s3")
             fetched.append(found["fetch_seconds"])
             note(S3, found["rate"], rates, "img/s")
-        note(plain, _first_step(paths, one_step["local"], {}), first, "s")
-        if not ray:
+        if plain in wanted:
+            note(plain, _first_step(paths, one_step["local"], {}), first, "s")
+        if not ray or not wanted & {under_ray, RAY, TWO, FULL}:
             continue
         start = time.time()
         with local_cluster() as access:
-            note(under_ray, _first_step(paths, one_step["ray"], access, start), first, "s")
-            note(RAY, _stage(paths, _settings(raw, images, threads, "ray"), access), rates, "img/s")
-            note(TWO, _stage(paths, _settings(raw, images, threads, "ray", workers=2), access), rates, "img/s")
-            note(FULL, _stage(paths, _tracked(raw, images, threads, "ray", 20), access), rates, "img/s")
+            if under_ray in wanted:
+                note(under_ray, _first_step(paths, one_step["ray"], access, start), first, "s")
+            ways = {
+                RAY: _settings(raw, images, threads, "ray"),
+                TWO: _settings(raw, images, threads, "ray", workers=2),
+                FULL: _tracked(raw, images, threads, "ray", 20),
+            }
+            for name in filter(wanted.__contains__, ways):
+                note(name, _stage(paths, ways[name], access), rates, "img/s")
     rows = []
     for name, values in rates.items():
         base = BASES.get(name)
-        ratio = ratios(rates, base)[name] if base else None
+        ratio = ratios(rates, base)[name] if base in rates else None
         rows.append(TrainRow(name, Spread.of(values), base, ratio, GOALS.get(name)))
     return TrainBench(
         rows=rows,
@@ -144,6 +160,15 @@ def bench_train(
         turns=turns,
         images=images,
     )
+
+
+def _wanted(only: str) -> set[str]:
+    """Rows and first steps with ``only`` in their names, and the rows that those are compared with."""
+    names = {BARE, *BASES, *FIRST_STEP}
+    found = {name for name in names if only.lower() in name.lower()}
+    if not found:
+        raise LgcError(f"--only {only}: no row has that in its name; there are {'; '.join(sorted(names))}")
+    return found | {BASES[name] for name in found & BASES.keys()}
 
 
 def _settings(

@@ -21,7 +21,7 @@ from lgc.metrics.identity import Embedding, make_identity
 from lgc.metrics.image import LPIPS, PSNR, make_dists, make_lpips, psnr
 from lgc.metrics.reference import ReferenceDistance
 from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 
 
 @dataclass

@@ -17,7 +17,7 @@ from torch import nn
 
 from lgc.backbones import Absent, import_piq, load_inception
 from lgc.metrics.base import MetricInfo
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 
 _SET: Final = "over the whole set; no interval, because resampling biases it"
 FID: Final = MetricInfo(

@@ -8,7 +8,7 @@ from typing import Final
 import torch
 
 from lgc.metrics.base import MetricInfo
-from lgc.models.analysis import RGBAnalyzer
+from lgc.models.reference import RGBAnalyzer
 
 REFERENCE_DISTANCE: Final = MetricInfo(
     "reference_distance", "RGB-reference feature distance", "", 0.0, math.inf, "lower", "mean over images",

@@ -1,4 +1,4 @@
-"""Machines' view: masks, attributes and pose from latents, or from pixels for the reference."""
+"""Machines' view: masks, attributes and pose from latents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from lgc.data.labels import ATTRIBUTES, CLASSES, POSE
 from lgc.models.blocks import SLOPE, Upsample, activate, conv, res_blocks
-from lgc.models.transforms import PixelEncoder, Widths
 
 HEADS: Final = ("parsing", "attributes", "pose")
 POSE_UNIT: Final = 10.0
@@ -123,23 +122,6 @@ class MultiTaskAnalyzer(nn.Module):
     def predict(self, features: torch.Tensor, heads: Sequence[str]) -> Predictions:
         """Predictions of some of the heads this analyzer has."""
         return Predictions(**{name: self.heads[name](features) for name in heads})
-
-
-class RGBAnalyzer(nn.Module):
-    """The reference: the codec's own trunk on pixels, then the same analyzer."""
-
-    def __init__(self, widths: Widths, config: AnalyzerConfig) -> None:
-        super().__init__()
-        self.encoder = PixelEncoder(widths)
-        self.analyzer = MultiTaskAnalyzer(widths.channels[-1], config)
-
-    def forward(self, x: torch.Tensor) -> Predictions:
-        """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> predictions."""
-        return self.analyzer(activate(self.encoder(x)))
-
-    def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Trunk features (B, C, H / 16, W / 16), for feature distances."""
-        return self.analyzer.trunk(activate(self.encoder(x)))
 
 
 def at_mask_size(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:

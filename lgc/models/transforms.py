@@ -52,6 +52,12 @@ class PixelEncoder(nn.Module):
         """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> (B, C, H / 16, W / 16)."""
         return self.body(x - 0.5)
 
+    def pyramid(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The features at 1/4 and 1/8 on the way, and those at 1/16 that :meth:`forward` gives."""
+        quarter = self.body[:3](x - 0.5)
+        eighth = self.body[3:5](quarter)
+        return quarter, eighth, self.body[5:](eighth)
+
 
 class AnalysisTransform(nn.Module):
     """``g_a``: one trunk, then a branch for each latent."""

@@ -21,10 +21,11 @@ from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController, bits_per_pixel
 from lgc.losses.tasks import task_losses, without_mask
-from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
 from lgc.models.layered import LayeredOutput
+from lgc.models.reference import RGBAnalyzer
 from lgc.training.codec import TrainableCodec
 
 Layers = Literal["semantic", "both"]

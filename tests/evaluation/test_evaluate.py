@@ -18,8 +18,9 @@ from lgc.evaluation.measure import Bench, measure_baseline, measure_layered
 from lgc.evaluation.points import Point
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.image import psnr
-from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 

@@ -15,7 +15,8 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
 from lgc.metrics.image import psnr
-from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lgc.config.load import parse, read_raw
-from lgc.launch.bench_train import BARE, LOADER, STAGE, _settings, _tracked
+from lgc.errors import LgcError
+from lgc.launch.bench_train import BARE, BASES, FIRST_STEP, FULL, LOADER, RAY, STAGE, _settings, _tracked, _wanted
 from tests.project import copy_project, runner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,13 @@ def test_rows_differ_in_nothing_but_their_way() -> None:
     assert full.train_codec.settings.checkpoint_every == 16
     assert raw == read_raw(ROOT / "params.yaml")
     assert parse(raw).model == plain.model
+
+
+def test_only_some_rows_are_measured_with_what_they_are_compared_with() -> None:
+    assert _wanted("mlflow") == {FULL, RAY}
+    assert _wanted("") == {BARE, *BASES, *FIRST_STEP}
+    with pytest.raises(LgcError, match=r"--only nothing: no row .* bare loop"):
+        _wanted("nothing")
 
 
 @pytest.mark.slow

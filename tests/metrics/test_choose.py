@@ -8,7 +8,8 @@ import torch
 
 from lgc.metrics import NAMES
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 

@@ -7,7 +7,8 @@ import torch
 from lgc.backbones import Absent
 from lgc.metrics.distribution import FID, KID, REFERENCE_FRECHET, ReferenceFeatures, SetMetric, make_set_metric
 from lgc.metrics.reference import ReferenceDistance
-from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 

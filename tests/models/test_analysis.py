@@ -5,9 +5,8 @@ from typing import get_args
 import pytest
 import torch
 
-from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, ParsingKind, Predictions, RGBAnalyzer, at_mask_size
+from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, ParsingKind, Predictions, at_mask_size
 from lgc.models.discriminator import PatchDiscriminator
-from lgc.models.transforms import Widths
 
 
 @pytest.mark.parametrize("kind", get_args(ParsingKind))
@@ -34,17 +33,6 @@ def test_unknown_head() -> None:
         AnalyzerConfig(8, 1, ("pose", "age"))
     with pytest.raises(ValueError, match="unknown parsing head 'quick'; there are gradual, direct"):
         AnalyzerConfig(8, 1, parsing="quick")  # type: ignore[arg-type]
-
-
-def test_every_parameter_learns() -> None:
-    analyzer = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1))
-    out = analyzer(torch.rand(2, 3, 32, 32))
-    assert out.parsing is not None
-    assert out.attributes is not None
-    assert out.pose is not None
-    (out.parsing.sum() + out.attributes.sum() + out.pose.sum()).backward()
-    assert [name for name, parameter in analyzer.named_parameters() if parameter.grad is None] == []
-    assert analyzer.features(torch.rand(1, 3, 32, 48)).shape == (1, 8, 2, 3)
 
 
 def test_predictions_detach_to_float32() -> None:

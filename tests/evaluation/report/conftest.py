@@ -17,8 +17,9 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.results import make_results, write_results
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import AnalyzerConfig, RGBAnalyzer
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 
