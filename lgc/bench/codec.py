@@ -188,7 +188,7 @@ def _batches(pictures: Sequence[np.ndarray]) -> list[torch.Tensor]:
 
 
 def _rgb_analyzer(codec: LayeredCodec) -> RGBAnalyzer:
-    """The codec's own trunk on pixels, with the analyzer's heads."""
+    """An RGB reference of the codec's own shape."""
     config = codec.model.info.analyzer
     assert config is not None
     network = RGBAnalyzer(codec.model.info.architecture.widths, config)
