@@ -197,13 +197,20 @@ def family(address: RunAddress) -> tuple[str, dict[str, str]]:
     return run.info.experiment_id, {"pipeline": parent, **stages}
 
 
-def replay(folder: Path) -> list[str]:
-    """Deliver what the journals below ``folder`` still hold; a line for each that could not be."""
-    complaints = []
+def replay(folder: Path, patience: float = 30.0) -> list[str]:
+    """Deliver what the journals below ``folder`` still hold; a line for each that could not be.
+
+    A server gets ``patience`` seconds a journal, until it once has not answered.
+    """
+    complaints, away = [], set()
     for journal in unsent_journals(folder):
         if (journal / ADDRESS).is_file():
-            complaints.append(MlflowTracker(read_address(journal), journal).close())
-    return [line for line in complaints if line]
+            address = read_address(journal)
+            complaint = MlflowTracker(address, journal).close(0.0 if address.uri in away else patience)
+            if complaint:
+                complaints.append(complaint)
+                away.add(address.uri)
+    return complaints
 
 
 def read_address(journal: Path) -> RunAddress:

@@ -135,7 +135,7 @@ def test_a_run_opened_after_the_server_was_away_has_everything(uri: str, tmp_pat
     away.metrics({"train/loss": 1.0}, 1)
     away.end("FINISHED")
     assert away.close(patience=0.2) is not None
-    assert replay(tmp_path / "journals")  # still away: a complaint, nothing lost
+    assert replay(tmp_path / "journals", patience=0.2)  # still away: a complaint, nothing lost
     back = RunAddress(uri, None, address.opening)
     assert MlflowTracker(back, tmp_path / "journals" / "train_codec-fp-f").close() is None
     assert replay(tmp_path / "journals") == []
@@ -160,7 +160,23 @@ def test_replay_leaves_a_journal_alone_that_is_being_written(uri: str, tmp_path:
     writing.metrics({"train/loss": 1.0}, 1)
     assert replay(tmp_path) == []
     writing.close(patience=0.1)
-    assert len(replay(tmp_path)) == 1
+    assert len(replay(tmp_path, patience=0.2)) == 1
+
+
+def test_a_server_that_is_away_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, uri in (("one", "http://127.0.0.1:9"), ("three", "http://127.0.0.1:10"), ("two", "http://127.0.0.1:9")):
+        away = MlflowTracker(RunAddress(uri, "0" * 32), tmp_path / name)
+        away.metrics({"train/loss": 1.0}, 1)
+        away.close(patience=0.0)
+    close, given = MlflowTracker.close, []
+
+    def closed(tracker: MlflowTracker, patience: float) -> str | None:
+        given.append(patience)
+        return close(tracker, 0.0)
+
+    monkeypatch.setattr(MlflowTracker, "close", closed)
+    assert len(replay(tmp_path, patience=8.0)) == 3
+    assert given == [8.0, 8.0, 0.0]
 
 
 def test_a_stage_that_goes_on_in_a_changed_pipeline_stays_one_run(uri: str, tmp_path: Path) -> None:
