@@ -148,6 +148,7 @@ def test_inputs_travel_over_s3(endpoint: str, shards: Path, tmp_path: Path, monk
     bucket(endpoint).objects.all().delete()  # the next test looks at all there is
 
 
+@pytest.mark.slow
 def test_data_comes_from_s3_and_checkpoints_and_artifacts_go_there(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
