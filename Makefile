@@ -9,7 +9,7 @@ repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
 
 test: lint  ## everything that CI checks
-	@$(BIN)/pytest -q -n auto --dist loadfile -m "not slow and not gpu"
+	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: .venv/.services  ## the checks that take minutes
 	@$(BIN)/pytest -q -m "slow"

@@ -36,7 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start engines take minutes: first, so that no worker is left alone with them at the end."""
+    """Tests that start engines take minutes: first, so that no worker is left alone with them at the end.
+
+    xdist would start with the files of most tests, unless told --no-loadscope-reorder.
+    """
     items.sort(key=lambda item: not item.nodeid.startswith(("tests/pipeline", "tests/launch")))
 
 
