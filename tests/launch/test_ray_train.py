@@ -79,6 +79,7 @@ def test_local_and_ray_give_the_same_weights(prepared: tuple[Path, Run], cluster
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
     prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
 ) -> None:
