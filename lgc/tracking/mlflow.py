@@ -200,17 +200,14 @@ def family(address: RunAddress) -> tuple[str, dict[str, str]]:
 def replay(folder: Path, patience: float = 30.0) -> list[str]:
     """Deliver what the journals below ``folder`` still hold; a line for each that could not be.
 
-    A server gets ``patience`` seconds a journal, until it once has not answered.
+    All have the same ``patience`` seconds, side by side: a server that is away is waited for once, and a journal that
+    cannot be delivered, such as one whose run was deleted, keeps none of the others waiting.
     """
-    complaints, away = [], set()
-    for journal in unsent_journals(folder):
-        if (journal / ADDRESS).is_file():
-            address = read_address(journal)
-            complaint = MlflowTracker(address, journal).close(0.0 if address.uri in away else patience)
-            if complaint:
-                complaints.append(complaint)
-                away.add(address.uri)
-    return complaints
+    found = [journal for journal in unsent_journals(folder) if (journal / ADDRESS).is_file()]
+    trackers = [MlflowTracker(read_address(journal), journal) for journal in found]
+    deadline = time.monotonic() + patience
+    complaints = [tracker.close(max(0.0, deadline - time.monotonic())) for tracker in trackers]
+    return [line for line in complaints if line]
 
 
 def read_address(journal: Path) -> RunAddress:

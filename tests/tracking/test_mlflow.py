@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,18 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from lgc.tracking.mlflow import MlflowTracker, Opening, PipelineRuns, RunAddress, client, family, open_run, replay
+from lgc.tracking.journal import SENT
+from lgc.tracking.mlflow import (
+    ADDRESS,
+    MlflowTracker,
+    Opening,
+    PipelineRuns,
+    RunAddress,
+    client,
+    family,
+    open_run,
+    replay,
+)  # fmt: skip
 from lgc.tracking.system import SystemMonitor
 
 
@@ -163,20 +176,54 @@ def test_replay_leaves_a_journal_alone_that_is_being_written(uri: str, tmp_path:
     assert len(replay(tmp_path, patience=0.2)) == 1
 
 
+def leave(folder: Path, uri: str, run_id: str) -> None:
+    """A journal with one record that nobody has delivered."""
+    away = MlflowTracker(RunAddress("http://127.0.0.1:9", run_id), folder)
+    away.metrics({"train/loss": 1.0}, 1)
+    away.close(patience=0.0)
+    (folder / ADDRESS).write_text(json.dumps(asdict(RunAddress(uri, run_id))))
+
+
 def test_a_server_that_is_away_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, uri in (("one", "http://127.0.0.1:9"), ("three", "http://127.0.0.1:10"), ("two", "http://127.0.0.1:9")):
-        away = MlflowTracker(RunAddress(uri, "0" * 32), tmp_path / name)
-        away.metrics({"train/loss": 1.0}, 1)
-        away.close(patience=0.0)
+    for name in ("one", "two", "three"):
+        leave(tmp_path / name, "http://127.0.0.1:9", "0" * 32)
     close, given = MlflowTracker.close, []
+    clock = 100.0
 
     def closed(tracker: MlflowTracker, patience: float) -> str | None:
+        nonlocal clock
         given.append(patience)
+        clock += patience
         return close(tracker, 0.0)
 
     monkeypatch.setattr(MlflowTracker, "close", closed)
+    monkeypatch.setattr("lgc.tracking.mlflow.time.monotonic", lambda: clock)
     assert len(replay(tmp_path, patience=8.0)) == 3
-    assert given == [8.0, 8.0, 0.0]
+    assert given == [8.0, 0.0, 0.0]
+
+
+def test_a_journal_that_cannot_be_delivered_keeps_no_other_waiting(
+    uri: str, runs: PipelineRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = runs.stage(runs.parent("key-r", "pipeline r", {}), "train_codec", "fp-r", {}, {})
+    leave(tmp_path / "1-deleted", uri, "0" * 32)
+    leave(tmp_path / "2-good", uri, run_id)
+    close, sent, seen = MlflowTracker.close, tmp_path / "2-good" / SENT, []
+
+    def closed(tracker: MlflowTracker, patience: float) -> str | None:
+        """Waits for the second journal instead of for its time to be over, so that no machine is too slow."""
+        for _ in range(600):
+            if sent.is_file() and int(sent.read_text()):
+                break
+            threading.Event().wait(0.1)
+        seen.append(sent.is_file())
+        return close(tracker, 0.0)
+
+    monkeypatch.setattr(MlflowTracker, "close", closed)
+    (complaint,) = replay(tmp_path)
+    assert "1-deleted" in complaint
+    assert seen == [True, True]  # delivered before the first journal was given up
+    assert client(uri).get_run(run_id).data.metrics["train/loss"] == 1.0
 
 
 def test_a_stage_that_goes_on_in_a_changed_pipeline_stays_one_run(uri: str, tmp_path: Path) -> None:
