@@ -9,7 +9,19 @@ import pytest
 
 from lgc.config.load import parse, read_raw
 from lgc.errors import LgcError
-from lgc.launch.bench_train import BARE, BASES, FIRST_STEP, FULL, LOADER, RAY, STAGE, _settings, _tracked, _wanted
+from lgc.launch.bench_train import (
+    BARE,
+    BASES,
+    FIRST_STEP,
+    FULL,
+    LOADER,
+    RAY,
+    S3,
+    STAGE,
+    _settings,
+    _tracked,
+    _wanted,
+)  # fmt: skip
 from tests.project import copy_project, runner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +44,11 @@ def test_only_some_rows_are_measured_with_what_they_are_compared_with() -> None:
     assert _wanted("") == {BARE, *BASES, *FIRST_STEP}
     with pytest.raises(LgcError, match=r"--only nothing: no row .* bare loop"):
         _wanted("nothing")
+    assert _wanted("shards") == {S3, BARE}
+    with pytest.raises(LgcError, match=r"--only shards: no row"):
+        _wanted("shards", s3=False)
+    with pytest.raises(LgcError, match=r"--only mlflow: no row"):
+        _wanted("mlflow", ray=False)
 
 
 @pytest.mark.slow
