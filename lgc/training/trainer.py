@@ -254,14 +254,17 @@ class _Loop:
     def _roll_back(self, tripped: Tripped, batch: Batch) -> None:
         """Go on from the last checkpoint, slower. All workers come here in the same step: guards see means."""
         state, done = self.state, self.state.rollbacks
+        complaint = str(tripped)
         if self.context.rank == 0:
-            for path in write_evidence(tripped, batch, state.samples, self.identity.facts):
+            evidence = write_evidence(tripped, batch, state.samples, self.identity.facts)
+            for path in evidence:
                 self.tracker.artifact(path, f"guard/{state.samples}-{done}")
+            complaint += f" (evidence in {evidence[0].parent})"
         checkpoint = self.context.latest_checkpoint()
         if checkpoint is None:
-            raise TrainingError(f"{tripped}; no checkpoint to go back to: lower the learning rate") from tripped
+            raise TrainingError(f"{complaint}; no checkpoint to go back to: lower the learning rate") from tripped
         if done >= self.settings.rollbacks:
-            raise TrainingError(f"{tripped}; gave up after {done} rollbacks: lower the learning rate") from tripped
+            raise TrainingError(f"{complaint}; gave up after {done} rollbacks: lower the learning rate") from tripped
         reached = state.samples
         state.load(checkpoint, self.identity)
         state.rollbacks = done + 1
@@ -274,8 +277,8 @@ class _Loop:
         if self.context.rank == 0:
             self.tracker.tags({"lgc.rollbacks": str(state.rollbacks)})
             self.context.say(
-                f"{tripped}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the learning "
-                f"rate ({state.rollbacks} of {self.settings.rollbacks})"
+                f"{complaint}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the "
+                f"learning rate ({state.rollbacks} of {self.settings.rollbacks})"
             )
 
     def _log(self) -> None:

@@ -294,7 +294,8 @@ def test_a_loss_that_is_not_finite_stops_with_the_term_named(shards: Path, tmp_p
     with torch.no_grad():
         next(state.modules["codec"].parameters()).fill_(float("nan"))
     with pytest.raises(
-        TrainingError, match=r"test: total and gradient norm not finite \(.*distortion.*\) at sample 0; no checkpoint"
+        TrainingError,
+        match=r"total and gradient norm not finite \(.*distortion.*\) at sample 0 .*; no checkpoint",
     ):
         run(state, shards, LocalContext(tmp_path, show_bar=False))
 
@@ -344,7 +345,8 @@ def test_a_run_that_diverges_goes_on_from_its_last_checkpoint_with_half_the_lear
     assert notes.facts == {"lgc.rollbacks": "1"}
     said = capsys.readouterr().out
     assert "not finite (" in said
-    assert ") at sample 56; back to sample 32" in said
+    (folder,) = {path.parent for path in notes.files}
+    assert f") at sample 56 (evidence in {folder}); back to sample 32" in said
     assert "back to sample 32 at 0.5 of the learning rate (1 of 3)" in said
     assert {path.name for path in notes.files} == {
         "batch.safetensors",
@@ -367,7 +369,7 @@ def test_a_run_that_diverges_goes_on_from_its_last_checkpoint_with_half_the_lear
 def test_a_run_that_keeps_diverging_gives_up(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoil(monkeypatch, position=56, times=99)
     notes = Notes()
-    with pytest.raises(TrainingError, match=r"not finite \(.*\) at sample 56; gave up after 2 rollbacks: lower the"):
+    with pytest.raises(TrainingError, match=r"\) at sample 56 \(evidence in .*\); gave up after 2 rollbacks"):
         run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes,
             settings=replace(SETTINGS, rollbacks=2))  # fmt: skip
     assert set(notes.folders) == {"guard/56-0", "guard/56-1", "guard/56-2"}
