@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from lgc.training.codec import TrainableCodec
 
 PROJECT = Path(__file__).resolve().parents[1]
+# as many tests as cores run at once, and threads that wait for a core wait for each other; also in what tests start
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure(config: pytest.Config) -> None:
