@@ -3,10 +3,12 @@
 from typing import Final
 
 METRICS: Final = "metrics.json"
-"""What runs are compared by; small, for ``dvc metrics diff``."""
+"""Means with intervals, differences, accounts of bytes, times."""
 DETAILS: Final = "details.json"
 """Everything else: classes, attributes, deltas, encoders, meaning of metrics, the run's configuration."""
 CURVES: Final = "curves.csv"
+HEADLINE: Final = "headline.json"
+"""The few numbers that commits are compared by; for ``dvc metrics diff``."""
 GALLERY: Final = "gallery"
 GALLERY_LIST: Final = "gallery.json"
 """In ``gallery``."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from lgc.evaluation.deltas import delta_rows
 from lgc.evaluation.evaluate import Plan
 from lgc.evaluation.figures import labelled_sheet, rate_quality
 from lgc.evaluation.gallery import make_views, pick, write_gallery
-from lgc.evaluation.names import CURVES, DETAILS, GALLERY, METRICS
+from lgc.evaluation.names import CURVES, DETAILS, GALLERY, HEADLINE, METRICS
 from lgc.evaluation.points import Point
 from lgc.evaluation.summary import curve_rounds, curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
@@ -30,6 +30,11 @@ from lgc.metrics.choose import Metrics
 from lgc.metrics.information import make_priors
 from lgc.metrics.tasks import INFOS as TASKS
 
+COLUMNS: Final = (
+    "bpp", "psnr", "ssim", "lpips_squeeze", "lpips_alex", "lpips_vgg", "reference_distance", "rgb.miou",
+    "analysis.miou", "analysis.attribute_balanced_accuracy",
+)  # fmt: skip
+"""The few by which codecs and commits are compared at a glance."""
 _TIMED_PICTURES = 16
 _DELTA_ROUNDS = 200
 """A curve is fitted anew in each."""
@@ -110,13 +115,23 @@ def write_results(
 ) -> None:
     """All files of the stage, made beside the old ones and then put in their place."""
     with replacing_folder(out) as fresh:
-        for name, content in ((METRICS, results.summary), (DETAILS, results.details)):
+        few = headline(results.rows, plan.layered)
+        for name, content in ((METRICS, results.summary), (DETAILS, results.details), (HEADLINE, few)):
             (fresh / name).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         _write_csv(fresh / CURVES, results.rows)
         lowest = [name for name, floor in results.summary["floors"].items() if floor["is_floor"]]
         marked = [name for name, info in results.details["metrics"].items() if info["trained_on"]]
         rate_quality(results.rows, fresh / "rate_quality.png", lowest, marked)
         _write_pictures(fresh, plan, points, results.main, sheet_images, worst_images)
+
+
+def headline(rows: Sequence[Mapping[str, Any]], ours: Collection[str]) -> dict[str, dict[str, float]]:
+    """Of each of our codecs, whole and base alone, those of :data:`COLUMNS` that were measured."""
+    return {
+        f"{row['codec']} {row['setting']}".strip(): {name: row[name] for name in COLUMNS if name in row}
+        for row in rows
+        if row["codec"] in ours
+    }
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

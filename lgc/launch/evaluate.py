@@ -29,7 +29,7 @@ from lgc.errors import DataError
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.points import Point
-from lgc.evaluation.results import make_results, write_results
+from lgc.evaluation.results import COLUMNS, make_results, write_results
 from lgc.launch import storage
 from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
 from lgc.launch.side_by_side import Workbench, side_by_side
@@ -211,7 +211,7 @@ def _measure(plan: Plan, cache: Path, aside: Aside | None) -> list[Point]:
 
 
 def _headline(summary: Mapping[str, Any], ours: Sequence[str]) -> Mapping[str, float]:
-    """The few numbers that runs are compared by."""
+    """Means of our codecs, by the names that runs are compared by."""
     shown: dict[str, float] = {}
     for name in ours:
         for suffix in ("", " base"):
@@ -228,18 +228,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], marked: Collection[str]) -> 
     from rich.console import Console
     from rich.table import Table
 
-    wanted = [
-        "bpp",
-        "psnr",
-        "ssim",
-        "lpips_squeeze",
-        "lpips_alex",
-        "lpips_vgg",
-        "rgb.miou",
-        "analysis.miou",
-        "analysis.attribute_balanced_accuracy",
-    ]
-    columns = [name for name in wanted if any(name in row for row in rows)]
+    columns = [name for name in COLUMNS if any(name in row for row in rows)]
     table = Table(title="evaluation, means over the split; † also a training loss")
     table.add_column("codec")
     for name in columns:

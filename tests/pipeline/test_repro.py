@@ -31,6 +31,7 @@ def test_every_stage_leaves_its_outputs(project: Project) -> None:
         "finetune_joint/model.safetensors",
         "finetune_separate/model.safetensors",
         "evaluate/metrics.json",
+        "evaluate/headline.json",
         "evaluate/curves.csv",
         "evaluate/rate_quality.png",
         "evaluate/sheet.png",
@@ -89,6 +90,19 @@ def test_measurements_are_real(project: Project) -> None:
     assert metrics["codecs"]["webp 0"]["bpp"]["value"] > 0
     assert 0 <= metrics["codecs"]["original"]["tasks_rgb"]["miou"]["value"] <= 1
     assert metrics["timing_ms_batch_1"]["analyze"]["median_ms"] > 0
+
+
+def test_commits_are_compared_by_few_numbers_that_say_what_the_others_say(project: Project) -> None:
+    root, run = project
+    few, all_ = (json.loads((root / f"outputs/evaluate/{n}.json").read_text()) for n in ("headline", "metrics"))
+    assert set(few) == {f"{name}{layers}" for name in ("joint", "separate", "frozen") for layers in ("", " base")}
+    for name, values in few.items():
+        assert set(values) == {"bpp", "psnr", "reference_distance", "rgb.miou", "analysis.miou",
+                               "analysis.attribute_balanced_accuracy"}  # fmt: skip
+        assert values["psnr"] == pytest.approx(all_["codecs"][name]["psnr"]["value"])
+        assert values["rgb.miou"] == pytest.approx(all_["codecs"][name]["tasks_rgb"]["miou"]["value"])
+    shown = json.loads(run(["dvc", "metrics", "show", "--json"]).stdout)[""]["data"]
+    assert shown["outputs/evaluate/headline.json"]["data"] == few
 
 
 def test_what_is_absent_says_so_and_has_no_number(project: Project) -> None:
