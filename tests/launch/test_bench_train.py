@@ -15,8 +15,10 @@ from lgc.launch.bench_train import (
     FIRST_STEP,
     FULL,
     LOADER,
+    LOCAL,
     RAY,
     S3,
+    S3_BARE,
     STAGE,
     _settings,
     _tracked,
@@ -41,10 +43,10 @@ def test_rows_differ_in_nothing_but_their_way() -> None:
 
 def test_only_some_rows_are_measured_with_what_they_are_compared_with() -> None:
     assert _wanted("mlflow") == {FULL, RAY}
-    assert _wanted("") == {BARE, *BASES, *FIRST_STEP}
+    assert _wanted("") == {*BASES, *BASES.values(), *FIRST_STEP}
     with pytest.raises(LgcError, match=r"--only nothing: no row .* bare loop"):
         _wanted("nothing")
-    assert _wanted("shards") == {S3, BARE}
+    assert _wanted("shards") == {S3, S3_BARE}
     with pytest.raises(LgcError, match=r"--only shards: no row"):
         _wanted("shards", s3=False)
     with pytest.raises(LgcError, match=r"--only mlflow: no row"):
@@ -60,7 +62,7 @@ def test_loader_beside_the_bare_loop(tmp_path: Path) -> None:
     said = run(["lgc", "bench", "train", "--steps", "4", "--turns", "2", "--no-ray", "-o", str(out)]).stdout
     found = json.loads(out.read_text())
     rows = {row["subject"]: row for row in found["rows"]}
-    assert rows.keys() == {BARE, LOADER}
+    assert rows.keys() == {BARE, LOADER, LOCAL}
     assert all(row["rate"]["median"] > 0 for row in rows.values())
     assert rows[LOADER]["ratio"]["median"] > 0
     assert found["first_step"]["without Ray"]["median"] > 0
