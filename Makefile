@@ -63,7 +63,7 @@ clean:  ## remove results, keep the environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (about two minutes)"
-	@$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
 	@touch $@
 
 .venv/.services: .venv/.ready
