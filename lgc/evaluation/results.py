@@ -21,7 +21,7 @@ from lgc.evaluation.deltas import delta_rows
 from lgc.evaluation.evaluate import Plan
 from lgc.evaluation.figures import labelled_sheet, rate_quality
 from lgc.evaluation.gallery import make_views, pick, write_gallery
-from lgc.evaluation.names import CURVES, DETAILS, GALLERY, HEADLINE, METRICS
+from lgc.evaluation.names import CURVES, DETAILS, GALLERY, HEADLINE, METRICS, key_of
 from lgc.evaluation.points import Point
 from lgc.evaluation.summary import curve_rounds, curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
@@ -127,11 +127,7 @@ def write_results(
 
 def headline(rows: Sequence[Mapping[str, Any]], ours: Collection[str]) -> dict[str, dict[str, float]]:
     """Of each of our codecs, whole and base alone, those of :data:`COLUMNS` that were measured."""
-    return {
-        f"{row['codec']} {row['setting']}".strip(): {name: row[name] for name in COLUMNS if name in row}
-        for row in rows
-        if row["codec"] in ours
-    }
+    return {key_of(row): {name: row[name] for name in COLUMNS if name in row} for row in rows if row["codec"] in ours}
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -133,20 +133,17 @@ def bench_train(
         progress(f"{name}: {value:.1f} {unit}")
 
     one_step = {engine: _tracked(raw, 2 * batch, threads, engine, 1) for engine in ("local", "ray")}
+    blocks = _settings(raw, 2 * _BLOCK * math.ceil(steps / (_BLOCK - _SETTLE)) * batch, threads)
     for _ in range(turns):
-        settings = _settings(raw, images, threads)
-        blocks = _settings(raw, 2 * _BLOCK * math.ceil(steps / (_BLOCK - _SETTLE)) * batch, threads)
-        if BARE in wanted:
-            found = _child(paths, blocks, "here")
-            for name in filter(wanted.__contains__, (BARE, LOADER)):
-                note(name, found[name], rates, "img/s")
-        if S3_BARE in wanted:
-            found = _child(paths, blocks, "s3")
-            fetched.append(found["fetch_seconds"])
-            note(S3_BARE, found[BARE], rates, "img/s")
-            note(S3, found[LOADER], rates, "img/s")
+        for action, rows_of in (("here", {BARE: BARE, LOADER: LOADER}), ("s3", {S3_BARE: BARE, S3: LOADER})):
+            if asked := wanted & rows_of.keys():
+                found = _child(paths, blocks, action)
+                for name in filter(asked.__contains__, rows_of):
+                    note(name, found[rows_of[name]], rates, "img/s")
+                if action == "s3":
+                    fetched.append(found["fetch_seconds"])
         if LOCAL in wanted:
-            note(LOCAL, _stage(paths, settings), rates, "img/s")
+            note(LOCAL, _stage(paths, _settings(raw, images, threads)), rates, "img/s")
         if _PLAIN in wanted:
             note(_PLAIN, _first_step(paths, one_step["local"], {}), first, "s")
         if not wanted & _NEED_RAY:

@@ -28,6 +28,7 @@ from lgc.data.shards import Split
 from lgc.errors import DataError
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
+from lgc.evaluation.names import key_of
 from lgc.evaluation.points import Point
 from lgc.evaluation.results import COLUMNS, make_results, write_results
 from lgc.launch import storage
@@ -97,7 +98,7 @@ def run_evaluate() -> None:
         for what, reason in results.summary["absent"].items():
             print(f"evaluate: {what} is absent: {reason}")
         write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
-        run.metrics(dict(_headline(results.summary, list(ours))), step=0)
+        run.metrics(dict(_means(results.summary, list(ours))), step=0)
         run.images(*sorted(out.glob("*.png")))
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows, trained_on(config))
@@ -210,8 +211,8 @@ def _measure(plan: Plan, cache: Path, aside: Aside | None) -> list[Point]:
         return evaluate(plan, cache, progress, aside)
 
 
-def _headline(summary: Mapping[str, Any], ours: Sequence[str]) -> Mapping[str, float]:
-    """Means of our codecs, by the names that runs are compared by."""
+def _means(summary: Mapping[str, Any], ours: Sequence[str]) -> Mapping[str, float]:
+    """Means of our codecs, by the names that MLflow compares runs by."""
     shown: dict[str, float] = {}
     for name in ours:
         for suffix in ("", " base"):
@@ -235,5 +236,5 @@ def _print_table(rows: Sequence[Mapping[str, Any]], marked: Collection[str]) -> 
         table.add_column(f"{name} †" if name in marked else name, justify="right")
     for row in rows:
         values = [f"{row[name]:.3f}" if name in row else "" for name in columns]
-        table.add_row(f"{row['codec']} {row['setting']}".strip(), *values)
+        table.add_row(key_of(row), *values)
     Console(width=shutil.get_terminal_size((120, 24)).columns).print(table)

@@ -12,10 +12,10 @@ from typing import Any, Final
 import yaml
 
 from lgc.errors import LgcError
-from lgc.evaluation.names import GALLERY
+from lgc.evaluation.names import GALLERY, key_of
 from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
-from lgc.evaluation.report.results import Interval, Results, key_of
+from lgc.evaluation.report.results import Interval, Results
 from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
 
 PICTURE_BYTES: Final = 6_500_000

@@ -97,8 +97,3 @@ def read_results(folder: Path) -> Results:
         raise LgcError(f"{error.filename}: missing; {_ADVICE}") from None
     except ValueError as error:
         raise LgcError(f"{folder}: not readable as results ({error}); {_ADVICE}") from None
-
-
-def key_of(row: Mapping[str, str]) -> str:
-    """A codec and setting as :class:`lgc.evaluation.points.Point` names it."""
-    return f"{row['codec']} {row['setting']}".strip()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lgc.evaluation.information import ADDED
-from lgc.evaluation.report.results import Interval, Results, key_of
+from lgc.evaluation.names import key_of
+from lgc.evaluation.report.results import Interval, Results
 
 TASKS: Final = (
     "miou", "mean_f1", "pixel_accuracy", "attribute_accuracy", "attribute_balanced_accuracy", "pose_error",
