@@ -48,6 +48,9 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for name, qualities in config.evaluate.baselines.items():
         yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"
         yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"
+    for name in config.evaluate.models:
+        good = name.replace("_", "").isalnum()
+        yield f"evaluate.models.{name}", good, name, "named with letters, digits and underscores"
     left_out = config.evaluate.leave_out
     yield "evaluate.leave_out", set(left_out) <= set(heads), left_out, f"some of the heads {', '.join(heads)}"
     yield "evaluate.leave_out", not left_out or len(heads) > 1, left_out, "empty where the model has one head only"

@@ -199,6 +199,9 @@ class EvaluateConfig:
     limit: int | None
     baselines: dict[str, list[int]]
     """Codec name -> quality settings; networks of ``train_baseline`` come by themselves."""
+    models: dict[str, str]
+    """Further model files (``lgc model export``, another experiment's ``outputs/*/model.safetensors``) to measure
+    beside the pipeline's own: name in tables -> path."""
     leave_out: tuple[str, ...]
     """Tasks to leave out of joint training, each in a variant of its own, to be read afterwards by a new head."""
     metrics: list[str]

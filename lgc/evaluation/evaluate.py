@@ -30,10 +30,13 @@ Tick = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Layered:
-    """A trained model under its name in tables, and its float estimate of the rate."""
+    """A trained model."""
 
     codec: LayeredCodec
     estimate: Estimate | None = None
+    """Of its rate, by the float networks."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Of a model that is not this pipeline's; empty for those that are."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _tasks(plan: Plan) -> Iterator[_Task]:
         keys = [_key(plan, {"codec": name, "model": model, "part": part}) for part in ("full", "base")]
 
         def run_layered(rows: range, name: str = name, layered: Layered = layered) -> Sequence[Point]:
-            return measure_layered(name, layered.codec, bench, layered.estimate, rows)
+            return measure_layered(name, layered.codec, bench, layered.estimate, rows, layered.about)
 
         yield _Task(name, keys, run_layered)
     for codec, qualities in plan.baselines:

@@ -80,10 +80,12 @@ def make_views(
     name: str,
     baselines: Sequence[tuple[Codec, Sequence[int]]],
     points: Sequence[Point],
+    given: Mapping[str, LayeredCodec] | None = None,
 ) -> tuple[list[View], list[bytes]]:
     """Every way to see the pictures ``rows``, and our files of them.
 
-    A baseline shows the setting nearest in rate to our whole files, and its floor where that is another.
+    A baseline shows the setting nearest in rate to our whole files, and its floor where that is another; models that
+    were ``given`` show their whole files.
     """
     chosen = torch.tensor(list(rows))
     originals = split.images(chosen).numpy()
@@ -98,6 +100,11 @@ def make_views(
             "semantic layer", f"{name} base",
         ),
     ]  # fmt: skip
+    for title, other in (given or {}).items():
+        coded = other.compress(list(originals))
+        views.append(
+            View(title, "baseline", np.stack(other.decompress(coded)), [len(c) for c in coded], "both layers", title)
+        )
     bpp = next(point.bpp for point in points if point.key == name)
     for baseline, _ in baselines:
         near = nearest(points, baseline.name, bpp)

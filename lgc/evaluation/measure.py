@@ -89,13 +89,14 @@ def measure_layered(
     bench: Bench,
     estimate: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None,
     rows: range,
+    about: Mapping[str, str] | None = None,
 ) -> tuple[Point, Point]:
     """Our codec: the whole file, and the base-only file cut from it. ``name`` may be ``codec setting``.
 
     ``estimate`` gives bits a picture of each layer by the float model, (B,) each.
     """
     kind, _, setting = name.partition(" ")
-    full, base = Point(kind, setting, bench.pixels), Point(kind, f"{setting} base".strip(), bench.pixels)
+    full, base = (Point(kind, part, bench.pixels, about=about or {}) for part in (setting, f"{setting} base".strip()))
     of_full, of_base, batch = _Collector(bench, full), _Collector(bench, base), bench.batch(rows)
     encoded = codec.encode(list(images.to_uint8(batch.x).numpy()))
     files = [e.data for e in encoded]

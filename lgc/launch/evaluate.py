@@ -25,7 +25,7 @@ from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.config.variants import baseline_variants, leave_out_variants, rate_variants
 from lgc.data.shards import Split
-from lgc.errors import DataError
+from lgc.errors import ConfigError, DataError
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.names import key_of
@@ -80,8 +80,10 @@ def run_evaluate() -> None:
     out = paths.stage("evaluate")
     ours = our_models(config)
     models = [paths.of(model.variant).model(model.stage) for model in ours.values()]
-    key = params_hash([config.evaluate, *map(output_sha256, models)])
+    hashes = [output_sha256(path) for path in models]
     plan, metrics = make_plan(config, paths)
+    hashes += [plan.layered[name].codec.model.sha256 for name in config.evaluate.models]
+    key = params_hash([config.evaluate, *hashes])
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
         aside = side_by_side(partial(make_workbench, read_raw(), str(paths.root)), config.runtime.evaluate_workers)
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache", aside)
@@ -127,10 +129,24 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
             absent[codec.name] = codec.reason
         else:
             baselines.append((codec, qualities))
+    taken = {*layered, *(codec.name for codec, _ in baselines), "original"}
+    for name, path in config.evaluate.models.items():
+        if name in taken:
+            raise ConfigError(f"evaluate.models.{name}: the name is taken, as are {', '.join(sorted(taken))}")
+        file = paths.root / Path(path).expanduser()
+        if not file.is_file():
+            raise ConfigError(f"evaluate.models.{name}: {file}: no such file")
+        layered[name] = _given(file, bench.device)
     identity = {"data": manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
     if "identity" in metrics.pictures:
         identity["embedding"] = params_hash([dict(embedding_facts(config.evaluate.identity))])
     return Plan(bench, layered, baselines, identity, absent), metrics
+
+
+def _given(path: Path, device: torch.device) -> Layered:
+    """A model file that is not of this pipeline."""
+    model = load_model(path, device)
+    return Layered(LayeredCodec(model), about={"library": "lgc", "model": model.model_id.hex()})
 
 
 def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:

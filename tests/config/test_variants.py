@@ -85,6 +85,10 @@ def test_budgets_of_baselines_follow_overrides() -> None:
             "+rates.base={semantic: 0.1, reconstruction: 0.1}",
             "named with letters, digits and underscores, and not base",
         ),
+        (
+            "+evaluate.models={a-b: m.safetensors}",
+            "evaluate.models.a-b = 'a-b'; it must be named with letters, digits",
+        ),
         ("train_baseline.networks=[elic]", "it must be made of bmshj2018_hyperprior, mbt2018_mean"),
     ],
 )

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+import lgc
 from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
@@ -16,6 +18,7 @@ from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
 from lgc.metrics.image import psnr
 from lgc.models.analysis import AnalyzerConfig
+from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
@@ -58,3 +61,23 @@ def test_samples_worst_and_every_view(shards: Path, codec: LayeredCodec, tmp_pat
         assert ours["bytes"] == main.values["bytes"][found.row]
         assert ours["values"] == {"psnr": main.values["psnr"][found.row]}
         assert "bytes" not in picture["views"][-1]
+
+
+def test_a_given_model_is_shown_beside_ours(
+    shards: Path,
+    codec: LayeredCodec,
+    small_architecture: Architecture,
+    write_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    other = lgc.load(write_model(tmp_path / "other.safetensors", small_architecture, seed=1), "cpu")
+    split, bench = Split(shards, "test"), Bench(Split(shards, "test"), 2, {"psnr": psnr}, None, torch.device("cpu"))
+    plan = Plan(bench, {"ours": Layered(codec), "other": Layered(other)}, [], {})
+    points = evaluate(plan, tmp_path / "cache", lambda name: lambda n: None)
+    views, _ = make_views([0, 1], split, codec, "ours", [], points, {"other": other})
+    (view,) = [view for view in views if view.name == "other"]
+    (point,) = [point for point in points if point.key == view.key]
+    assert list(view.sizes or ()) == point.values["bytes"].tolist()
+    assert np.array_equal(
+        view.pictures[1], other.decompress(other.compress(split.images(torch.tensor([1])).numpy()[0]))
+    )

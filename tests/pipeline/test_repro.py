@@ -12,6 +12,11 @@ from PIL import Image
 
 import lgc
 from lgc.cli.project import up_to_date
+from lgc.config.load import parse, read_raw
+from lgc.config.paths import Paths
+from lgc.errors import ConfigError
+from lgc.evaluation.evaluate import Plan
+from lgc.launch.evaluate import make_plan
 from tests.project import Run, copy_project
 
 Project = tuple[Path, Run]
@@ -103,6 +108,25 @@ def test_commits_are_compared_by_few_numbers_that_say_what_the_others_say(projec
         assert values["rgb.miou"] == pytest.approx(all_["codecs"][name]["tasks_rgb"]["miou"]["value"])
     shown = json.loads(run(["dvc", "metrics", "show", "--json"]).stdout)[""]["data"]
     assert shown["outputs/evaluate/headline.json"]["data"] == few
+
+
+def test_other_model_files_are_measured_beside_ours(project: Project) -> None:
+    """Theirs may lack heads, and nothing but the file is there."""
+    root, _ = project
+    raw = read_raw(root / "params.yaml")
+
+    def plan(name: str, path: str) -> Plan:
+        raw["evaluate"]["models"] = {name: path}
+        return make_plan(parse(raw), Paths(root))[0]
+
+    found = plan("theirs", "outputs/train_codec/model.safetensors").layered["theirs"]
+    assert found.estimate is None
+    assert found.about == {"library": "lgc", "model": found.codec.model.model_id.hex()}
+    for name in ("joint", "webp", "original"):
+        with pytest.raises(ConfigError, match=f"evaluate.models.{name}: the name is taken, as are avif, frozen"):
+            plan(name, "outputs/train_codec/model.safetensors")
+    with pytest.raises(ConfigError, match=r"evaluate.models.theirs: .*away.safetensors: no such file"):
+        plan("theirs", "away.safetensors")
 
 
 def test_what_is_absent_says_so_and_has_no_number(project: Project) -> None:

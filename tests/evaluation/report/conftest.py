@@ -43,7 +43,12 @@ def evaluated(
     jpeg, webp = make_codec("jpeg"), make_codec("webp")
     assert not isinstance(jpeg, Unavailable)
     assert not isinstance(webp, Unavailable)
-    layered = {"joint": Layered(codec), "separate": Layered(other)}
+    given = lgc.load(write_model(root / "given.safetensors", small_architecture, seed=2), "cpu")
+    layered = {
+        "joint": Layered(codec),
+        "separate": Layered(other),
+        "given": Layered(given, about={"library": "lgc", "model": given.model.model_id.hex()}),
+    }
     plan = Plan(bench, layered, [(jpeg, [0, 50]), (webp, [10])], {}, {"avif": "this <b>test</b> has none"})
     points = evaluate(plan, root / "cache", lambda name: lambda n: None)
     facts = {

@@ -33,7 +33,8 @@ def test_every_codec_at_every_setting(results: Results, tables: dict[str, Table]
     table = tables["codecs"]
     names = [row[0] for row in table.rows]
     assert names[:5] == ["original", "joint", "joint base", "separate", "separate base"]
-    assert names[5:] == ["jpeg 0 (floor)", "jpeg 50", "webp 10"]  # 10 is not the least that WebP can do
+    assert names[5:7] == ["given", "given base"]
+    assert names[7:] == ["jpeg 0 (floor)", "jpeg 50", "webp 10"]  # 10 is not the least that WebP can do
     psnr = table.columns.index("PSNR (dB) ↑ †")
     assert table.rows[0][psnr] == ""  # an original has no distance from itself
     assert table.rows[1][psnr] == number(results.value("joint", "psnr"), "psnr")
@@ -56,7 +57,7 @@ def test_absent_things_have_a_reason_and_no_column(tables: dict[str, Table]) -> 
 
 def test_deltas_are_numbers_or_reasons(tables: dict[str, Table]) -> None:
     rows = tables["deltas"].rows
-    assert {row[0] for row in rows} == {"jpeg", "webp"}
+    assert {row[0] for row in rows} == {"jpeg", "webp", "given"}
     assert all("1 point, 2 are needed" in " ".join(row) for row in rows if row[0] == "webp")
 
 
