@@ -6,7 +6,7 @@ or torch version. Floats do not promise that; integers do. So each such network 
 * in training, float32 with weights and activations rounded to a fixed-point grid (straight-through
   gradients), switched on in the last part of training by :func:`quantise`;
 * at coding time, integers: int16 weights in units of 2**-12, activations in units of 2**-8 clipped to
-  int16. Sums are carried in float64, where every partial sum is an integer below 2**53 and therefore
+  int16. Sums are carried in float64, where every partial sum is a multiple of 2**-12 below 2**34 and therefore
   exact in any order of summation.
 
 Idea: Balle, Johnston, Minnen, "Integer Networks for Data Compression with Latent-Variable Models", ICLR
@@ -120,11 +120,15 @@ class IntegerNetwork:
     """The integer form of an :class:`ExactNetwork`. No gradients, no floats that round."""
 
     def __init__(self, layers: list[dict[str, torch.Tensor]], device: torch.device | str = "cpu") -> None:
-        """``layers`` as :meth:`ExactConv2d.integers` gives them."""
+        """``layers`` as :meth:`ExactConv2d.integers` gives them.
+
+        They are kept in units of 1 / :data:`WEIGHT_ONE`, with the half that rounding adds in the bias: dividing by a
+        power of two is exact, and three passes over the sums are saved.
+        """
         self._layers = [
             (
-                layer["weight"].to(device, torch.float64).flatten(1),
-                layer["bias"].to(device, torch.float64)[:, None],
+                layer["weight"].to(device, torch.float64).flatten(1) / WEIGHT_ONE,
+                layer["bias"].to(device, torch.float64)[:, None] / WEIGHT_ONE + 0.5,
                 layer["weight"].shape[-1],
             )
             for layer in layers
@@ -150,12 +154,11 @@ class IntegerNetwork:
         with torch.autocast(x.device.type, enabled=False):
             for number, (weight, bias, kernel) in enumerate(self._layers):
                 if number:
-                    values = values.clamp_min(0)
+                    values = values.clamp_min_(0)
                 # unfold + matmul instead of a convolution: no library may pick a transform (Winograd, FFT)
                 # whose intermediate values are not integers
                 columns = functional.unfold(values, kernel, padding=kernel // 2)
-                sums = torch.matmul(weight, columns) + bias
-                values = torch.floor(sums / WEIGHT_ONE + 0.5).clamp_(-LIMIT, LIMIT)
+                values = torch.matmul(weight, columns).add_(bias).floor_().clamp_(-LIMIT, LIMIT)
                 values = values.reshape(batch, -1, height, width)
         return values.long()
 
