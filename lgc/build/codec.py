@@ -19,6 +19,7 @@ from lgc.losses.rate import RateController
 from lgc.metrics.base import NamedMetric
 from lgc.metrics.choose import closest_to_the_eye
 from lgc.metrics.image import LPIPS
+from lgc.models.blocks import Upsample
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
@@ -116,16 +117,18 @@ def _codec_players(
     if analyzers is not None:
         modules["analyzers"] = analyzers
         groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
-    players = [Player("codec", objective, modules, adam(groups), training.clip_norm)]
+    optimizer = adam(groups)
+    _keep_even(codec.compressor.g_s, optimizer)
+    players = [Player("codec", objective, modules, optimizer, training.clip_norm)]
     if _has_critic(training):
         critic = DiscriminatorObjective(discriminator, training.adversarial)
-        optimizer = adam([{"params": list(discriminator.parameters()), "lr": training.discriminator_lr}], 0.5)
+        critics = adam([{"params": list(discriminator.parameters()), "lr": training.discriminator_lr}], 0.5)
         players.append(
             Player(
                 "discriminator",
                 critic,
                 {"discriminator": discriminator},
-                optimizer,
+                critics,
                 training.clip_norm,
                 follows=True,
             )
@@ -134,6 +137,17 @@ def _codec_players(
         None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
     )
     return players, controllers, metric, tuple(notices)
+
+
+def _keep_even(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Balance the upsampling after every step. A loss such as LPIPS pays for a fine grid over even regions."""
+    layers = [layer for layer in network.modules() if isinstance(layer, Upsample)]
+
+    def balance(*_: object) -> None:
+        for layer in layers:
+            layer.balance_()
+
+    optimizer.register_step_post_hook(balance)
 
 
 def _guards(training: CodecTraining) -> tuple[Guard, ...]:

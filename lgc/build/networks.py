@@ -49,7 +49,7 @@ def architecture(config: ModelConfig) -> Architecture:
 
 def make_reference(config: ModelConfig) -> RGBAnalyzer:
     """An untrained RGB reference."""
-    return RGBAnalyzer(config.reference.widths, config.analyzer)
+    return RGBAnalyzer(config.reference.widths, replace(config.analyzer, channels=config.reference.channels))
 
 
 def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:

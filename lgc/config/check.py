@@ -34,6 +34,7 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     yield "model.analyzer.heads", bool(heads) and set(heads) <= set(HEADS), heads, f"some of {', '.join(HEADS)}"
     channels = [*model.widths.channels, *model.reference.widths.channels, model.discriminator_width]
     channels += [model.semantic.channels, model.reconstruction.channels]
+    channels += [model.analyzer.channels, model.reference.channels]
     yield "model", min(channels) > 0, channels, "made of channel numbers above 0"
     for key, settings in _settings(config):
         yield f"{key}.samples", settings.samples > 0, settings.samples, "above 0"

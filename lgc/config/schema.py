@@ -74,9 +74,11 @@ class ReconstructionConfig:
 
 @dataclass(frozen=True)
 class ReferenceModelConfig:
-    """The RGB reference: its trunk on pixels; its analyzer's width, depth and heads are ``model.analyzer``'s."""
+    """The RGB reference: its trunk on pixels and the width of its analyzer, whose depth and heads are
+    ``model.analyzer``'s."""
 
     widths: Widths
+    channels: int
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from lgc.metrics.distribution import (
     make_inception,
     make_set_metric,
 )
+from lgc.metrics.grid import make_grid
 from lgc.metrics.identity import Embedding, make_identity
 from lgc.metrics.image import LPIPS, PSNR, make_dists, make_lpips, psnr
 from lgc.metrics.reference import ReferenceDistance
@@ -52,10 +53,13 @@ def make_metrics(
         "ssim": lambda: _structure(metrics, size, SSIM),
         "ms_ssim": lambda: _structure(metrics, size, MS_SSIM, MS_SSIM_DB),
         "vif": lambda: _structure(metrics, size, VIF),
-        "lpips": lambda: _learned(metrics, make_lpips(lpips_net)),
-        "dists": lambda: _learned(metrics, make_dists()),
-        "identity": lambda: _learned(metrics, make_identity(embedding)),
-        "reference_distance": lambda: _learned(metrics, None if reference is None else ReferenceDistance(reference)),
+        "lpips": lambda: _unless_absent(metrics, make_lpips(lpips_net)),
+        "dists": lambda: _unless_absent(metrics, make_dists()),
+        "grid": lambda: _unless_absent(metrics, make_grid(size)),
+        "identity": lambda: _unless_absent(metrics, make_identity(embedding)),
+        "reference_distance": lambda: _unless_absent(
+            metrics, None if reference is None else ReferenceDistance(reference)
+        ),
         "reference_frechet": lambda: _reference_set(metrics, reference),
         "fid": lambda: _inception_set(metrics, FID),
         "kid": lambda: _inception_set(metrics, KID),
@@ -80,7 +84,7 @@ def _picture(metrics: Metrics, info: MetricInfo, metric: PictureMetric) -> None:
     metrics.infos[info.name] = info
 
 
-def _learned(metrics: Metrics, made: object) -> None:
+def _unless_absent(metrics: Metrics, made: object) -> None:
     if isinstance(made, Absent):
         metrics.absent[made.name] = made.reason
     elif made is not None:
@@ -90,7 +94,7 @@ def _learned(metrics: Metrics, made: object) -> None:
 def _structure(metrics: Metrics, size: int, *infos: MetricInfo) -> None:
     for info in infos:
         made = make_structure(info, size)
-        _learned(metrics, made)
+        _unless_absent(metrics, made)
         if isinstance(made, Absent):
             return  # one reason for both forms of MS-SSIM
 

@@ -42,7 +42,8 @@ class Upsample(nn.Module):
     """Convolution and pixel shuffle to ``factor`` times the side.
 
     The weights start so that the pixels of one block are equal (Aitken et al., arXiv 1707.02937); otherwise
-    sub-pixel upsampling begins with a checkerboard that training has to remove.
+    sub-pixel upsampling begins with a checkerboard that training has to remove. :meth:`balance_` keeps training from
+    making one later.
     """
 
     def __init__(self, in_channels: int, out_channels: int, factor: int = 2, kernel_size: int = 3) -> None:
@@ -55,6 +56,22 @@ class Upsample(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, D, factor * H, factor * W)."""
         return functional.pixel_shuffle(self.conv(x), self.factor)
+
+    @torch.no_grad()
+    def balance_(self) -> None:
+        """Move the weights to the nearest that turn an even input into an even output, without a grid.
+
+        All pixels of a block then answer alike to an even surrounding, and to differences as they like. Sugawara,
+        Shiota, Kiya, "Super-Resolution using Convolutional Neural Networks without Any Checkerboard Artifacts", ICIP
+        2018, state the condition; they meet it with a smoothing filter, which blurs.
+        """
+        weight, bias = self.conv.weight, self.conv.bias
+        assert bias is not None
+        answers = weight.sum(dim=(2, 3)).unflatten(0, (-1, self.factor**2))  # (D, factor^2, C)
+        excess = (answers - answers.mean(dim=1, keepdim=True)).flatten(0, 1)
+        weight.sub_(excess[:, :, None, None] / (weight.shape[2] * weight.shape[3]))
+        blocks = bias.view(-1, self.factor**2)
+        blocks.copy_(blocks.mean(dim=1, keepdim=True).expand_as(blocks))
 
 
 def res_blocks(channels: int, depth: int) -> nn.Sequential:

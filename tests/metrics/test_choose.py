@@ -37,13 +37,13 @@ def test_without_weights_each_absence_is_said_once() -> None:
         for name, reason in metrics.absent.items()
         if name not in ("MS-SSIM", "identity similarity")
     )
-    assert sorted(metrics.pictures) == ["psnr", "reference_distance", "ssim", "vif"]
+    assert sorted(metrics.pictures) == ["grid", "psnr", "reference_distance", "ssim", "vif"]
     assert list(metrics.sets) == ["reference_frechet"]
-    assert sorted(metrics.infos) == ["psnr", "reference_distance", "reference_frechet", "ssim", "vif"]
+    assert sorted(metrics.infos) == ["grid", "psnr", "reference_distance", "reference_frechet", "ssim", "vif"]
 
 
 def test_every_metric_says_what_it_is() -> None:
-    for name, info in make_metrics(["psnr", "ssim", "ms_ssim", "vif"], 192, "squeeze", None).infos.items():
+    for name, info in make_metrics(["psnr", "ssim", "ms_ssim", "vif", "grid"], 192, "squeeze", None).infos.items():
         assert info.name == name
         assert all((info.label, info.averaging, info.source))
         assert info.low < info.high

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from lgc.models.blocks import ResBlock, Upsample, activate, channels_last, conv, res_blocks
@@ -30,6 +31,40 @@ def test_upsampling_starts_without_a_grid() -> None:
     assert torch.equal(blocks[:, :, :, :1, :, :1].expand_as(blocks), blocks)
     assert y.std() > 0.1
     assert not torch.equal(y[:, 0], y[:, 1])
+
+
+@pytest.mark.parametrize(("factor", "kernel_size"), [(2, 3), (4, 1)])
+def test_balanced_upsampling_turns_an_even_input_into_an_even_output(factor: int, kernel_size: int) -> None:
+    torch.manual_seed(0)
+    layer = Upsample(6, 5, factor, kernel_size)
+    with torch.no_grad():
+        layer.conv.weight.normal_()
+        assert layer.conv.bias is not None
+        layer.conv.bias.normal_()
+    even = torch.randn(2, 6, 1, 1).expand(2, 6, 5, 5)
+    inner = slice(factor, -factor)  # beyond the padding's reach
+    before = layer(even).detach()[..., inner, inner]
+    layer.balance_()
+    after = layer(even).detach()[..., inner, inner]
+    assert before.std(dim=(2, 3)).min() > 0.1
+    assert after.std(dim=(2, 3)).max() < 1e-5
+    torch.testing.assert_close(after.mean(dim=(2, 3)), before.mean(dim=(2, 3)))
+
+
+def test_balancing_is_a_projection() -> None:
+    torch.manual_seed(0)
+    layer, zero = Upsample(6, 5), Upsample(6, 5)
+    with torch.no_grad():
+        layer.conv.weight.normal_()
+    weight = layer.conv.weight.detach().clone()
+    layer.balance_()
+    once = layer.conv.weight.detach().clone()
+    layer.balance_()
+    torch.testing.assert_close(layer.conv.weight.detach(), once)
+    # what was taken away is at right angles to whatever is balanced already
+    torch.testing.assert_close(
+        ((weight - once) * zero.conv.weight.detach()).sum(), torch.tensor(0.0), atol=1e-4, rtol=0
+    )
 
 
 def test_depth() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import lgc
@@ -17,6 +18,7 @@ from lgc.config.paths import Paths
 from lgc.errors import ConfigError
 from lgc.evaluation.evaluate import Plan
 from lgc.launch.evaluate import make_plan
+from lgc.models.blocks import Upsample
 from tests.project import Run, copy_project
 
 Project = tuple[Path, Run]
@@ -102,7 +104,7 @@ def test_commits_are_compared_by_few_numbers_that_say_what_the_others_say(projec
     few, all_ = (json.loads((root / f"outputs/evaluate/{n}.json").read_text()) for n in ("headline", "metrics"))
     assert set(few) == {f"{name}{layers}" for name in ("joint", "separate", "frozen") for layers in ("", " base")}
     for name, values in few.items():
-        assert set(values) == {"bpp", "psnr", "reference_distance", "rgb.miou", "analysis.miou",
+        assert set(values) == {"bpp", "psnr", "grid", "reference_distance", "rgb.miou", "analysis.miou",
                                "analysis.attribute_balanced_accuracy"}  # fmt: skip
         assert values["psnr"] == pytest.approx(all_["codecs"][name]["psnr"]["value"])
         assert values["rgb.miou"] == pytest.approx(all_["codecs"][name]["tasks_rgb"]["miou"]["value"])
@@ -155,6 +157,18 @@ def test_runs_are_one_parent_and_a_child_a_stage(project: Project) -> None:
     assert set(states.values()) == {"FINISHED"}
     assert {"train/rate.semantic", "train/adversarial", "train/lr.codec", "train/grad_norm.codec", "val/bpp",
             "speed/images_per_second"} <= logged  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", ["train_codec", "finetune_joint"])
+def test_trained_decoders_paint_no_grid_over_what_is_even(project: Project, stage: str) -> None:
+    root, _ = project
+    g_s = lgc.load(root / f"outputs/{stage}/model.safetensors", "cpu").model.compressor.g_s
+    layers = [layer for layer in g_s.modules() if isinstance(layer, Upsample)]
+    assert len(layers) == 4
+    for layer in layers:
+        trained = layer.conv.weight.detach().clone()
+        layer.balance_()
+        torch.testing.assert_close(layer.conv.weight.detach(), trained, rtol=0, atol=1e-6)
 
 
 def test_the_trained_model_works_on_a_photograph(project: Project, tmp_path: Path) -> None:
