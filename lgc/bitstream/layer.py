@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from lgc.entropy.coder import SymbolCoder, clip_symbols
-from lgc.entropy.exact import LIMIT, ONE, IntegerNetwork, to_fixed
+from lgc.entropy.exact import LIMIT, ONE, IntegerNetwork, floor_fixed, to_fixed
 from lgc.entropy.tables import SCALE_LEVELS
 from lgc.models.latents import HYPER_STRIDE, SCALE_BIAS, SCALE_GAIN, LatentLayer
 
@@ -125,7 +125,7 @@ class LayerCoder:
                 assert raw is not None
                 mean, s = raw.clamp(-2 * LIMIT, 2 * LIMIT).chunk(2, dim=1)
                 # floor((s * gain) / ONE + bias + 1/2), in integers
-                index = _floor_of_fixed(s * SCALE_GAIN + (SCALE_BIAS * ONE + ONE // 2)).clamp(0, SCALE_LEVELS - 1)
+                index = floor_fixed(s * SCALE_GAIN + (SCALE_BIAS * ONE + ONE // 2)).clamp(0, SCALE_LEVELS - 1)
                 mean = mean.clamp(-LIMIT, LIMIT)
                 decoded = source.take("y", self._gaussian, mean, index.cpu().numpy(), mask)
             y_hat = decoded if mask is None else torch.where(torch.from_numpy(mask).to(device), decoded, y_hat)
@@ -149,11 +149,6 @@ class LayerCoder:
         return source.take(name, self._factorised, centre, index, mask)
 
 
-def _floor_of_fixed(x: torch.Tensor) -> torch.Tensor:
-    """floor(x / ONE) of int64; an arithmetic shift, where a division of integers is not vectorised."""
-    return x >> (ONE.bit_length() - 1)
-
-
 class _Rounding:
     """Symbols of an encoder: the latents rounded around their means."""
 
@@ -170,7 +165,7 @@ class _Rounding:
         mask: np.ndarray | None,
     ) -> torch.Tensor:
         offsets = self._values[name] - centre
-        rounded = _floor_of_fixed(offsets + ONE // 2).cpu().numpy()
+        rounded = floor_fixed(offsets + ONE // 2).cpu().numpy()
         symbols = clip_symbols(rounded, index, coder.tables)
         for picture, layer in enumerate(self.coded):
             chosen = (symbols[picture], index[picture])

@@ -19,7 +19,6 @@ from lgc.losses.rate import RateController
 from lgc.metrics.base import NamedMetric
 from lgc.metrics.choose import closest_to_the_eye
 from lgc.metrics.image import LPIPS
-from lgc.models.blocks import Upsample
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
@@ -118,7 +117,7 @@ def _codec_players(
         modules["analyzers"] = analyzers
         groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
     optimizer = adam(groups)
-    _keep_even(codec.compressor.g_s, optimizer)
+    codec.keep_even(optimizer)
     players = [Player("codec", objective, modules, optimizer, training.clip_norm)]
     if _has_critic(training):
         critic = DiscriminatorObjective(discriminator, training.adversarial)
@@ -137,17 +136,6 @@ def _codec_players(
         None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
     )
     return players, controllers, metric, tuple(notices)
-
-
-def _keep_even(network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Balance the upsampling after every step. A loss such as LPIPS pays for a fine grid over even regions."""
-    layers = [layer for layer in network.modules() if isinstance(layer, Upsample)]
-
-    def balance(*_: object) -> None:
-        for layer in layers:
-            layer.balance_()
-
-    optimizer.register_step_post_hook(balance)
 
 
 def _guards(training: CodecTraining) -> tuple[Guard, ...]:

@@ -50,13 +50,12 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
         yield f"evaluate.baselines.{name}", name in BASELINES, qualities, f"under one of {', '.join(BASELINES)}"
         yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"
     for name in config.evaluate.models:
-        good = name.replace("_", "").isalnum()
-        yield f"evaluate.models.{name}", good, name, "named with letters, digits and underscores"
+        yield f"evaluate.models.{name}", _is_plain(name), name, "named with letters, digits and underscores"
     left_out = config.evaluate.leave_out
     yield "evaluate.leave_out", set(left_out) <= set(heads), left_out, f"some of the heads {', '.join(heads)}"
     yield "evaluate.leave_out", not left_out or len(heads) > 1, left_out, "empty where the model has one head only"
     for name in config.rates:
-        good = name.replace("_", "").isalnum() and name != "base"
+        good = _is_plain(name) and name != "base"
         yield f"rates.{name}", good, name, "named with letters, digits and underscores, and not base"
     networks, lambdas = config.train_baseline.networks, config.train_baseline.qualities
     yield "train_baseline.networks", set(networks) <= set(NETWORKS), networks, f"made of {', '.join(NETWORKS)}"
@@ -84,6 +83,11 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     workers, fewest = config.runtime.workers, config.runtime.min_workers
     yield "runtime.workers", workers > 0, workers, "above 0"
     yield "runtime.min_workers", fewest is None or 0 < fewest <= workers, fewest, f"null or 1 to {workers}"
+
+
+def _is_plain(name: str) -> bool:
+    """Fit for a table, a folder and a key of measured values."""
+    return name.replace("_", "").isalnum()
 
 
 def _settings(config: Config) -> Iterator[tuple[str, Settings]]:

@@ -56,6 +56,11 @@ def from_fixed(x: torch.Tensor) -> torch.Tensor:
     return x.to(torch.float32) / ONE
 
 
+def floor_fixed(x: torch.Tensor) -> torch.Tensor:
+    """floor(x / :data:`ONE`) of int64; by a shift, because division of integers is not vectorised."""
+    return x >> (ONE.bit_length() - 1)
+
+
 class ExactConv2d(nn.Conv2d):
     """A stride-1 "same" convolution that can run on the fixed-point grid."""
 

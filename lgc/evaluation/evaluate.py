@@ -51,6 +51,11 @@ class Plan:
     absent: Mapping[str, str] = field(default_factory=dict)
     """What cannot be measured, and why."""
 
+    @property
+    def given(self) -> Mapping[str, LayeredCodec]:
+        """The models that are not this pipeline's."""
+        return {name: layered.codec for name, layered in self.layered.items() if layered.about}
+
 
 @dataclass(frozen=True)
 class Work:

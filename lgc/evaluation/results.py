@@ -75,7 +75,7 @@ def make_results(
         facts: about the run: models, environment, configuration.
     """
     main = next(iter(ours))
-    names = [codec.name for codec, _ in plan.baselines] + [name for name in plan.layered if name not in ours]
+    names = [*(codec.name for codec, _ in plan.baselines), *plan.given]
     distances, undefined = set_distances(points, metrics.sets)
     rows = curve_rows(points, distances)
     codec, reference = plan.layered[main].codec, plan.bench.reference
@@ -122,12 +122,14 @@ def write_results(
         lowest = [name for name, floor in results.summary["floors"].items() if floor["is_floor"]]
         marked = [name for name, info in results.details["metrics"].items() if info["trained_on"]]
         rate_quality(results.rows, fresh / "rate_quality.png", lowest, marked)
-        _write_pictures(fresh, plan, points, results, sheet_images, worst_images)
+        _write_pictures(fresh, plan, points, results.main, sheet_images, worst_images)
 
 
-def headline(rows: Sequence[Mapping[str, Any]], ours: Collection[str]) -> dict[str, dict[str, float]]:
-    """Of each of our codecs, whole and base alone, those of :data:`COLUMNS` that were measured."""
-    return {key_of(row): {name: row[name] for name in COLUMNS if name in row} for row in rows if row["codec"] in ours}
+def headline(rows: Sequence[Mapping[str, Any]], layered: Collection[str]) -> dict[str, dict[str, float]]:
+    """Of each layered codec, whole and base alone, those of :data:`COLUMNS` that were measured."""
+    return {
+        key_of(row): {name: row[name] for name in COLUMNS if name in row} for row in rows if row["codec"] in layered
+    }
 
 
 def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -139,15 +141,14 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write_pictures(
-    out: Path, plan: Plan, points: Sequence[Point], results: Results, sheet_images: int, worst_images: int
+    out: Path, plan: Plan, points: Sequence[Point], main: str, sheet_images: int, worst_images: int
 ) -> None:
     """The gallery, the sheet of its first pictures, and real ``.lgc`` files of those."""
-    split, main = plan.bench.split, results.main
+    split = plan.bench.split
     best = next(point for point in points if point.key == main)
     picks = pick(split, len(plan.bench), sheet_images, worst_images, best)
     rows = [found.row for found in picks]
-    given = {name: layered.codec for name, layered in plan.layered.items() if name not in results.details["ours"]}
-    views, files = make_views(rows, split, plan.layered[main].codec, main, plan.baselines, points, given)
+    views, files = make_views(rows, split, plan.layered[main].codec, main, plan.baselines, points, plan.given)
     write_gallery(out / GALLERY, picks, views, points)
     shown = sum(found.why == "sample" for found in picks)
     examples = out / "examples"

@@ -129,7 +129,7 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
             absent[codec.name] = codec.reason
         else:
             baselines.append((codec, qualities))
-    taken = {*layered, *(codec.name for codec, _ in baselines), "original"}
+    taken = {*layered, *(codec.name for codec, _ in baselines), "original", "lgc"}  # the last two head the gallery
     for name, path in config.evaluate.models.items():
         if name in taken:
             raise ConfigError(f"evaluate.models.{name}: the name is taken, as are {', '.join(sorted(taken))}")

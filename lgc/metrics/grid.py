@@ -63,7 +63,8 @@ def lattice(x: torch.Tensor) -> torch.Tensor:
     points = [(i, j) for i in range(PERIOD) for j in range(PERIOD) if not {i, j} <= {0, 1, PERIOD - 1}]
     reach = range(-_RING[-1], _RING[-1] + 1)
     around = [(a, b) for a in reach for b in reach if max(abs(a), abs(b)) in _RING]
-    rows = torch.tensor([[(i * height // PERIOD + a) % height for a, _ in around] for i, _ in points])
-    columns = torch.tensor([[(j * width // PERIOD + b) % width for _, b in around] for _, j in points])
-    peaks = torch.stack([power[:, i * height // PERIOD, j * width // PERIOD] for i, j in points], dim=1)
-    return (peaks - power[:, rows, columns].mean(dim=2)).mean(dim=1)
+    sides = torch.tensor([height, width])
+    peaks = torch.tensor(points) * sides // PERIOD
+    rings = (peaks[:, None] + torch.tensor(around)) % sides
+    here, beside = (power[:, places[..., 0], places[..., 1]] for places in (peaks, rings))
+    return (here - beside.mean(dim=2)).mean(dim=1)

@@ -7,6 +7,7 @@ from torch import nn
 
 from lgc.entropy.density import LayerDensity
 from lgc.entropy.exact import quantise
+from lgc.models.blocks import Upsample
 from lgc.models.latents import LayerConfig, LayerOutput
 from lgc.models.layered import Architecture, LayeredCompressor, LayeredOutput
 from lgc.training.groups import codec_groups
@@ -41,6 +42,16 @@ class TrainableCodec(nn.Module):
     def quantise(self) -> None:
         """Put the networks of entropy parameters on their fixed-point grid, as coding will."""
         quantise(self.compressor)
+
+    def keep_even(self, optimizer: torch.optim.Optimizer) -> None:
+        """Balance the decoder's upsampling after every step; losses such as LPIPS pay for grids over even areas."""
+        layers = [layer for layer in self.compressor.g_s.modules() if isinstance(layer, Upsample)]
+
+        def balance(*_: object) -> None:
+            for layer in layers:
+                layer.balance_()
+
+        optimizer.register_step_post_hook(balance)
 
     def parameter_groups(self, lr: float) -> list[dict]:
         """See :func:`lgc.training.groups.codec_groups`."""

@@ -71,7 +71,8 @@ def test_a_given_model_is_shown_beside_ours(
     tmp_path: Path,
 ) -> None:
     other = lgc.load(write_model(tmp_path / "other.safetensors", small_architecture, seed=1), "cpu")
-    split, bench = Split(shards, "test"), Bench(Split(shards, "test"), 2, {"psnr": psnr}, None, torch.device("cpu"))
+    split = Split(shards, "test")
+    bench = Bench(split, 2, {"psnr": psnr}, None, torch.device("cpu"))
     plan = Plan(bench, {"ours": Layered(codec), "other": Layered(other)}, [], {})
     points = evaluate(plan, tmp_path / "cache", lambda name: lambda n: None)
     views, _ = make_views([0, 1], split, codec, "ours", [], points, {"other": other})
