@@ -34,7 +34,10 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
     lpips, notices = load_lpips(training.perceptual.net), []
     metric = perceptual = None
     if not isinstance(lpips, Absent):
-        metric, perceptual = LPIPS(training.perceptual.net, lpips), PerceptualLoss(lpips, training.perceptual.scale)
+        metric, perceptual = (
+            LPIPS(training.perceptual.net, lpips),
+            PerceptualLoss(lpips, training.perceptual.scale, training.perceptual.jitter),
+        )
     elif training.perceptual_weight:
         notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
     objective = BaselineObjective(

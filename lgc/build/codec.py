@@ -103,7 +103,9 @@ def _codec_players(
         weights,
         training.schedule,
         controllers,
-        perceptual=None if isinstance(lpips, Absent) else PerceptualLoss(lpips, training.perceptual.scale),
+        perceptual=None
+        if isinstance(lpips, Absent)
+        else PerceptualLoss(lpips, training.perceptual.scale, training.perceptual.jitter),
         discriminator=discriminator,
         adversarial=training.adversarial,
         analyzers=analyzers,

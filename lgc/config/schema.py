@@ -108,6 +108,7 @@ class PerceptualConfig:
 
     net: Literal["squeeze", "alex", "vgg"]
     scale: Scale
+    jitter: bool
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,8 @@ def trained_on(config: Config) -> dict[str, str]:
     if any(w.distortion or w.base_distortion for w in weights):
         marks["psnr"] = "its mean squared error was a training loss"
     if any(w.perceptual or w.base_perceptual for w in weights):
-        marks |= {f"lpips_{net}": "was a training loss, with this very network" for net in nets}
+        names = [f"lpips_{net}{moved}" for net in nets for moved in ("", "_moved")]
+        marks |= dict.fromkeys(names, "was a training loss, with this very network")
     return marks
 
 

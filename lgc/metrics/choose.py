@@ -54,6 +54,7 @@ def make_metrics(
         "ms_ssim": lambda: _structure(metrics, size, MS_SSIM, MS_SSIM_DB),
         "vif": lambda: _structure(metrics, size, VIF),
         "lpips": lambda: _unless_absent(metrics, make_lpips(lpips_net)),
+        "lpips_moved": lambda: _unless_absent(metrics, make_lpips(lpips_net, moved=True)),
         "dists": lambda: _unless_absent(metrics, make_dists()),
         "grid": lambda: _unless_absent(metrics, make_grid(size)),
         "identity": lambda: _unless_absent(metrics, make_identity(embedding)),

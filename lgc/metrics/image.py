@@ -17,6 +17,10 @@ PSNR: Final = MetricInfo(
 )
 
 
+_ALIGNMENTS: Final = 4
+"""Pixels between the places that LPIPS's networks look at, after their second step."""
+
+
 def psnr(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """(B,) peak signal-to-noise ratio in dB; identical pictures count as 100 dB."""
     mse = functional.mse_loss(x_hat.double(), x.double(), reduction="none").mean(dim=(1, 2, 3))
@@ -24,14 +28,22 @@ def psnr(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 class LPIPS:
-    """Learned perceptual distance, 0 for identical pictures; lower is better."""
+    """Learned perceptual distance, 0 for identical pictures; lower is better.
 
-    def __init__(self, net: str, model: nn.Module) -> None:
+    Its networks step over pixels, by four after two layers, so a codec that was trained on it may please it at one
+    alignment only. ``moved`` is the mean over four, in which both pictures are moved by 0 to 3 pixels each way: the
+    same for a codec that knows nothing of alignments, worse for one that does.
+    """
+
+    def __init__(self, net: str, model: nn.Module, moved: bool = False) -> None:
         """``model`` as :func:`lgc.backbones.load_lpips` gives it for ``net``."""
         self._model = model
+        self._moves = range(_ALIGNMENTS if moved else 1)
         self.info = MetricInfo(
-            f"lpips_{net}", f"LPIPS ({net})", "", 0.0, math.inf, "lower", "mean over images",
-            "Zhang et al., CVPR 2018; lpips package, v0.1",
+            f"lpips_{net}_moved" if moved else f"lpips_{net}", f"LPIPS ({net}{', moved' if moved else ''})",
+            "", 0.0, math.inf, "lower", "mean over images",
+            "Zhang et al., CVPR 2018; lpips package, v0.1"
+            + ("; mean over moving both pictures by 0 to 3 pixels down and right" if moved else ""),
         )  # fmt: skip
 
     @torch.no_grad()
@@ -39,7 +51,16 @@ class LPIPS:
         """(B,) distances, in float32."""
         self._model.to(x.device)
         with torch.autocast(x.device.type, enabled=False):
-            return self._model(x_hat.float(), x.float(), normalize=True).reshape(len(x))
+            values = [self._distance(_moved(x_hat.float(), by), _moved(x.float(), by)) for by in self._moves]
+        return torch.stack(values).mean(dim=0)
+
+    def _distance(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self._model(x_hat, x, normalize=True).reshape(len(x))
+
+
+def _moved(x: torch.Tensor, by: int) -> torch.Tensor:
+    """``x`` after ``by`` rows and columns like its first ones."""
+    return functional.pad(x, (by, 0, by, 0), mode="replicate") if by else x
 
 
 class DISTS:
@@ -61,10 +82,10 @@ class DISTS:
         return self._model(x_hat.float(), x.float()).reshape(len(x))
 
 
-def make_lpips(net: str) -> LPIPS | Absent:
+def make_lpips(net: str, moved: bool = False) -> LPIPS | Absent:
     """The metric, or why it cannot be had."""
     model = load_lpips(net)
-    return model if isinstance(model, Absent) else LPIPS(net, model)
+    return model if isinstance(model, Absent) else LPIPS(net, model, moved)
 
 
 def make_dists() -> DISTS | Absent:

@@ -56,6 +56,24 @@ def test_mixed_does_both() -> None:
     assert 5 < native < 25
 
 
+def test_jitter_shows_both_pictures_in_ever_other_views() -> None:
+    torch.manual_seed(0)
+    spy, x = Spy(), torch.rand(2, 3, 16, 16)
+    channel = torch.tensor([0.01, 0.02, 0.03])[:, None, None]  # tells channels apart
+    perceptual = PerceptualLoss(spy, "native", jitter=True)
+    for _ in range(200):
+        assert perceptual(x + channel, x).item() == pytest.approx(0.02, abs=1e-6)
+    differences = [seen_hat - seen for seen_hat, seen in spy.seen]
+    assert all(torch.allclose(d, d[:, :, :1, :1].expand_as(d), atol=1e-6) for d in differences)
+    assert len({tuple(d[0, :, 0, 0].mul(100).round().tolist()) for d in differences}) == 6
+    assert {tuple(seen.shape[-2:]) for seen, _ in spy.seen} == {(h, w) for h in range(16, 20) for w in range(16, 20)}
+    last = {round(seen[0, :, -1, -1].sum().item(), 4) for _, seen in spy.seen}
+    assert last == {round(x[0, :, row, -1].sum().item(), 4) for row in (0, -1)}  # some upside down
+    still = [seen.mean(dim=1) for _, seen in spy.seen if seen.shape[-2:] == (16, 16)]
+    assert any(torch.allclose(view.mT, x.mean(dim=1)) for view in still)
+    assert any(torch.allclose(view, x.mean(dim=1)) for view in still)
+
+
 def test_values_far_outside_the_range_are_not_rewarded() -> None:
     x = torch.full((1, 3, 8, 8), 0.5)
     assert PerceptualLoss(Spy(), "native")(x + 100, x).item() == pytest.approx(0.6)
