@@ -31,36 +31,30 @@ class LPIPS:
     """Learned perceptual distance, 0 for identical pictures; lower is better.
 
     Its networks step over pixels, by four after two layers, so a codec that was trained on it may please it at one
-    alignment only. ``moved`` is the mean over four, in which both pictures are moved by 0 to 3 pixels each way: the
-    same for a codec that knows nothing of alignments, worse for one that does.
+    alignment only. ``moved`` is the mean over the four windows that leave out three rows and columns: about the same
+    for a codec that knows nothing of alignments, worse for one that does.
     """
 
     def __init__(self, net: str, model: nn.Module, moved: bool = False) -> None:
         """``model`` as :func:`lgc.backbones.load_lpips` gives it for ``net``."""
         self._model = model
-        self._moves = range(_ALIGNMENTS if moved else 1)
+        self._alignments = _ALIGNMENTS if moved else 1
         self.info = MetricInfo(
             f"lpips_{net}_moved" if moved else f"lpips_{net}", f"LPIPS ({net}{', moved' if moved else ''})",
             "", 0.0, math.inf, "lower", "mean over images",
             "Zhang et al., CVPR 2018; lpips package, v0.1"
-            + ("; mean over moving both pictures by 0 to 3 pixels down and right" if moved else ""),
+            + ("; mean over four windows, 0 to 3 pixels from the upper left" if moved else ""),
         )  # fmt: skip
 
     @torch.no_grad()
     def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """(B,) distances, in float32."""
         self._model.to(x.device)
+        height, width = (side - self._alignments + 1 for side in x.shape[-2:])
+        windows = [(..., slice(at, at + height), slice(at, at + width)) for at in range(self._alignments)]
         with torch.autocast(x.device.type, enabled=False):
-            values = [self._distance(_moved(x_hat.float(), by), _moved(x.float(), by)) for by in self._moves]
+            values = [self._model(x_hat[w].float(), x[w].float(), normalize=True).reshape(len(x)) for w in windows]
         return torch.stack(values).mean(dim=0)
-
-    def _distance(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return self._model(x_hat, x, normalize=True).reshape(len(x))
-
-
-def _moved(x: torch.Tensor, by: int) -> torch.Tensor:
-    """``x`` after ``by`` rows and columns like its first ones."""
-    return functional.pad(x, (by, 0, by, 0), mode="replicate") if by else x
 
 
 class DISTS:
