@@ -104,7 +104,7 @@ class TargetRates:
 
 @dataclass(frozen=True)
 class PerceptualConfig:
-    """The LPIPS term."""
+    """The LPIPS term; see :class:`lgc.losses.perceptual.PerceptualLoss`."""
 
     net: Literal["squeeze", "alex", "vgg"]
     scale: Scale
