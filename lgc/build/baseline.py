@@ -6,14 +6,12 @@ from typing import Final
 
 import torch
 
-from lgc.backbones import Absent, load_lpips
 from lgc.build.data import make_loader
+from lgc.build.perceptual import make_perceptual
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import Split
-from lgc.losses.perceptual import PerceptualLoss
-from lgc.metrics.image import LPIPS
 from lgc.training.context import Context
 from lgc.training.groups import codec_groups
 from lgc.training.state import MovingAverage, Player, TrainState
@@ -31,15 +29,7 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
     (network_name,), (quality,) = training.networks, training.qualities
     torch.manual_seed(training.settings.seed)
     network = networks.make_network(network_name, training.channels, training.latent_channels)
-    lpips, notices = load_lpips(training.perceptual.net), []
-    metric = perceptual = None
-    if not isinstance(lpips, Absent):
-        metric, perceptual = (
-            LPIPS(training.perceptual.net, lpips),
-            PerceptualLoss(lpips, training.perceptual.scale, training.perceptual.jitter),
-        )
-    elif training.perceptual_weight:
-        notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
+    perceptual, metric, off = make_perceptual(training.perceptual)
     objective = BaselineObjective(
         network, quality / LAMBDA_UNIT, training.perceptual_weight, training.perceptual_from, perceptual
     )
@@ -54,7 +44,7 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
         loader=make_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
         validator=BaselineValidator(Split(paths.data, "val"), training.validation_images, metric),
-        notices=tuple(notices),
+        notices=(off,) if perceptual is None and training.perceptual_weight else (),
     )
 
 

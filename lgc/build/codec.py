@@ -7,18 +7,16 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from lgc.backbones import Absent, load_lpips
 from lgc.build.data import make_loader
 from lgc.build.networks import load_teacher, make_codec
+from lgc.build.perceptual import make_perceptual
 from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import CodecTraining, Config
 from lgc.data.shards import Split
-from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController
 from lgc.metrics.base import NamedMetric
 from lgc.metrics.choose import closest_to_the_eye
-from lgc.metrics.image import LPIPS
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
@@ -89,10 +87,10 @@ def _codec_players(
     teacher: Teacher | None = None,
 ) -> tuple[list[Player], Controllers, NamedMetric | None, tuple[str, ...]]:
     weights, notices = training.weights, []
-    lpips = load_lpips(training.perceptual.net)
-    if isinstance(lpips, Absent):
+    perceptual, lpips, off = make_perceptual(training.perceptual)
+    if perceptual is None:
         if weights.perceptual or weights.base_perceptual:
-            notices.append(f"perceptual term off: {lpips.name} cannot be had: {lpips.reason}")
+            notices.append(off)
         weights = replace(weights, perceptual=0.0, base_perceptual=0.0)
     target = training.target_bpp
     controllers = Controllers(RateController(target.semantic), RateController(target.reconstruction))
@@ -103,9 +101,7 @@ def _codec_players(
         weights,
         training.schedule,
         controllers,
-        perceptual=None
-        if isinstance(lpips, Absent)
-        else PerceptualLoss(lpips, training.perceptual.scale, training.perceptual.jitter),
+        perceptual=perceptual,
         discriminator=discriminator,
         adversarial=training.adversarial,
         analyzers=analyzers,
@@ -134,10 +130,7 @@ def _codec_players(
                 follows=True,
             )
         )
-    metric = closest_to_the_eye(
-        None if isinstance(lpips, Absent) else LPIPS(training.perceptual.net, lpips), config.data.image_size
-    )
-    return players, controllers, metric, tuple(notices)
+    return players, controllers, closest_to_the_eye(lpips, config.data.image_size), tuple(notices)
 
 
 def _guards(training: CodecTraining) -> tuple[Guard, ...]:

@@ -16,7 +16,6 @@ PSNR: Final = MetricInfo(
     "psnr", "PSNR", "dB", 0.0, math.inf, "higher", "mean over images", "10 log10(1 / MSE) over RGB"
 )
 
-
 _ALIGNMENTS: Final = 4
 """Pixels between the places that LPIPS's networks look at, after their second step."""
 
@@ -39,12 +38,11 @@ class LPIPS:
         """``model`` as :func:`lgc.backbones.load_lpips` gives it for ``net``."""
         self._model = model
         self._alignments = _ALIGNMENTS if moved else 1
-        self.info = MetricInfo(
-            f"lpips_{net}_moved" if moved else f"lpips_{net}", f"LPIPS ({net}{', moved' if moved else ''})",
-            "", 0.0, math.inf, "lower", "mean over images",
-            "Zhang et al., CVPR 2018; lpips package, v0.1"
-            + ("; mean over four windows, 0 to 3 pixels from the upper left" if moved else ""),
-        )  # fmt: skip
+        name, label, source = f"lpips_{net}", f"LPIPS ({net})", "Zhang et al., CVPR 2018; lpips package, v0.1"
+        if moved:
+            name, label = f"{name}_moved", f"LPIPS ({net}, moved)"
+            source += "; mean over four windows, 0 to 3 pixels from the upper left"
+        self.info = MetricInfo(name, label, "", 0.0, math.inf, "lower", "mean over images", source)
 
     @torch.no_grad()
     def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
