@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from lgc.backbones import allow_torchvision
 from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
 from lgc.bench.pictures import face
-from lgc.bench.turns import Spread, ratios, take_turns, time_inside
+from lgc.bench.turns import Spread, ratios, take_turns, time_inside, waiting_for
 from lgc.bitstream.codec import Analysis, LayeredCodec
 from lgc.data.palette import colour_mask
 from lgc.entropy.coder import SymbolCoder
@@ -70,15 +71,15 @@ def bench(
     peers: Sequence[str],
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Time all subjects in turns for each (height, width) and batch."""
-    networks = {name: _compressai(name) for name in peers if name in COMPRESSAI}
+    """Time all subjects in turns for each (height, width) and batch, networks on the codec's device."""
+    networks = {name: _compressai(name, codec.model.device) for name in peers if name in COMPRESSAI}
     rows = []
     for height, width in sizes:
         for batch in batches:
             pictures = [face(height, width)] * batch
             for task, subjects in _tasks(codec, networks, pictures, peers).items():
                 progress(f"{task} {width} x {height}, batch {batch}")
-                seconds = take_turns(subjects, rounds)
+                seconds = take_turns(subjects, rounds, waiting_for(codec.model.device))
                 relative = ratios(seconds, LGC)
                 rows += [
                     Row(task, name, height, width, batch, _milliseconds(values, batch), relative[name])
@@ -90,7 +91,7 @@ def bench(
 def split(codec: LayeredCodec, height: int, width: int, batch: int, rounds: int) -> dict[str, dict[str, float]]:
     """Milliseconds a picture of lgc's own work by part, for each task, files read and written included.
 
-    ``float networks`` is what the other parts leave.
+    ``float networks`` is what the other parts leave, copies to and from the device included.
     """
     parts = {}
     with tempfile.TemporaryDirectory(prefix="lgc-bench-") as folder:
@@ -104,7 +105,7 @@ def split(codec: LayeredCodec, height: int, width: int, batch: int, rounds: int)
         for task, (read, work, write) in tasks.items():
             write(work(read()))
             whole = outside = 0.0
-            with time_inside(_PARTS) as spent:
+            with time_inside(_PARTS, waiting_for(codec.model.device)) as spent:
                 for _ in range(rounds):
                     start = time.perf_counter()
                     inputs = read()
@@ -161,12 +162,12 @@ def _tasks(
         rgb = _rgb_analyzer(codec)
         tasks["analyze"] = {
             LGC: lambda: codec.analyze(files),
-            PIXELS: lambda: _analyze_pixels(rgb, codec.decompress(files)),
+            PIXELS: lambda: _analyze_pixels(rgb, codec.decompress(files), codec.model.device),
         }
     for name, network in networks.items():
         if name in AUTOREGRESSIVE and len(pictures) > 1:
             continue
-        parts = [images.pad(x, _PEER_MULTIPLE) for x in _batches(pictures)]
+        parts = [images.pad(x, _PEER_MULTIPLE) for x in _batches(pictures, torch.device("cpu"))]
         coded = [_encode(network, x) for x in parts]
         tasks["compress"][name] = lambda network=network, parts=parts: [_encode(network, x) for x in parts]  # type: ignore[misc]
         tasks["decompress"][name] = lambda network=network, coded=coded: [_decode(network, c) for c in coded]  # type: ignore[misc]
@@ -180,11 +181,12 @@ def _tasks(
     return tasks
 
 
-def _batches(pictures: Sequence[np.ndarray]) -> list[torch.Tensor]:
+def _batches(pictures: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
     """Pictures of one size -> float (B, 3, H, W)."""
     count = max(1, _BATCH_PIXELS // (pictures[0].shape[0] * pictures[0].shape[1]))
     starts = range(0, len(pictures), count)
-    return [images.to_float(torch.from_numpy(np.stack(pictures[start : start + count]))) for start in starts]
+    parts = [torch.from_numpy(np.stack(pictures[start : start + count])) for start in starts]
+    return [images.to_float(part.to(device)) for part in parts]
 
 
 def _rgb_analyzer(codec: LayeredCodec) -> RGBAnalyzer:
@@ -197,16 +199,19 @@ def _rgb_analyzer(codec: LayeredCodec) -> RGBAnalyzer:
 
 
 @torch.no_grad()
-def _analyze_pixels(network: RGBAnalyzer, pictures: Sequence[np.ndarray]) -> list[np.ndarray | None]:
-    masks = []
-    for x in _batches(pictures):
+def _analyze_pixels(
+    network: RGBAnalyzer, pictures: Sequence[np.ndarray], device: torch.device
+) -> list[np.ndarray | None]:
+    masks: list[np.ndarray | None] = []
+    for x in _batches(pictures, device):
         padded = images.pad(x, STRIDE)
         parsing = network(padded).parsing
-        masks.append(None if parsing is None else at_mask_size(parsing, padded).argmax(1).to(torch.uint8).numpy())
+        labels = None if parsing is None else at_mask_size(parsing, padded).argmax(1).to(torch.uint8)
+        masks.append(None if labels is None else labels.cpu().numpy())
     return masks
 
 
-def _compressai(name: str) -> Any:
+def _compressai(name: str, device: torch.device) -> Any:
     """The model at quality 1 with random weights."""
     allow_torchvision()
     from compressai.zoo import image
@@ -214,19 +219,32 @@ def _compressai(name: str) -> Any:
     torch.manual_seed(0)
     network = getattr(image, name)(quality=1, pretrained=False).eval()
     network.update()
-    return network
+    return network.to(device)
 
 
 def _milliseconds(seconds: Sequence[float], batch: int) -> Spread:
     return Spread.of([1000 * value / batch for value in seconds])
 
 
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """CompressAI's decoders read nonsense unless they find the very numbers that the encoder had."""
+    before = torch.backends.cudnn.deterministic
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.deterministic = before
+
+
 @torch.no_grad()
 def _encode(network: Any, x: torch.Tensor) -> Any:
-    return network.compress(x)
+    with _repeatable():
+        return network.compress(x.to(next(network.parameters()).device))
 
 
 @torch.no_grad()
 def _decode(network: Any, coded: Any) -> torch.Tensor:
-    x_hat: torch.Tensor = network.decompress(coded["strings"], coded["shape"])["x_hat"]
-    return images.to_uint8(x_hat.clamp(0, 1))
+    with _repeatable():
+        x_hat: torch.Tensor = network.decompress(coded["strings"], coded["shape"])["x_hat"]
+        return images.to_uint8(x_hat.clamp(0, 1)).cpu()

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -31,15 +33,28 @@ class Spread:
         return f"{self.median:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
 
 
-def take_turns(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each subject in each round, after one call of each that does not count."""
+def waiting_for(device: torch.device) -> Callable[[], None]:
+    """A call that returns when ``device`` has done all it was given, which the CPU always has."""
+    return functools.partial(torch.cuda.synchronize, device) if device.type == "cuda" else _at_once
+
+
+def _at_once() -> None:
+    pass
+
+
+def take_turns(
+    subjects: Mapping[str, Callable[[], object]], rounds: int, wait: Callable[[], None] = _at_once
+) -> dict[str, list[float]]:
+    """Seconds of each subject in each round, after one call of each that does not count; ``wait`` ends each call."""
     for call in subjects.values():
         call()
+        wait()
     seconds: dict[str, list[float]] = {name: [] for name in subjects}
     for _ in range(rounds):
         for name, call in subjects.items():
             start = time.perf_counter()
             call()
+            wait()
             seconds[name].append(time.perf_counter() - start)
     return seconds
 
@@ -53,18 +68,25 @@ def ratios(seconds: Mapping[str, Sequence[float]], base: str) -> dict[str, Sprea
 
 
 @contextmanager
-def time_inside(methods: Mapping[str, Sequence[tuple[type, str]]]) -> Iterator[dict[str, float]]:
-    """Seconds spent inside methods of classes, summed under a name, while the context lasts."""
+def time_inside(
+    methods: Mapping[str, Sequence[tuple[type, str]]], wait: Callable[[], None] = _at_once
+) -> Iterator[dict[str, float]]:
+    """Seconds spent inside methods of classes, summed under a name, while the context lasts.
+
+    ``wait`` comes before each look at the clock, so that work given to a device counts where it was given.
+    """
     spent: dict[str, float] = defaultdict(float)
     originals: list[tuple[type, str, Any]] = []
 
     def timed(name: str, method: Callable) -> Callable:
         @functools.wraps(method)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            wait()
             start = time.perf_counter()
             try:
                 return method(*args, **kwargs)
             finally:
+                wait()
                 spent[name] += time.perf_counter() - start
 
         return wrapper

@@ -11,6 +11,7 @@ from lgc.config.schema import DataConfig
 from lgc.data.augment import Augment
 from lgc.data.loader import TrainingLoader, training_order
 from lgc.data.prepare import prepare
+from lgc.data.resident import ResidentSplit, has_room
 from lgc.data.shards import Manifest, Split, read_manifest
 from lgc.data.synthetic import write_dataset
 from lgc.training.context import Context
@@ -61,15 +62,16 @@ def data_hash(paths: Paths) -> str:
 def make_loader(
     paths: Paths, settings: Settings, augment: Augment, annotated_share: float, context: Context
 ) -> TrainingLoader:
-    """Batches of the training split for one worker."""
+    """Batches of the training split for one worker, made on its GPU when the split fits there."""
     split = Split(paths.data, "train")
+    resident = has_room(split, context.device)
     return TrainingLoader(
-        split,
+        ResidentSplit(split, context.device) if resident else split,
         training_order(split, settings.seed, annotated_share),
         batch_size=settings.batch_size,
         augment=augment,
         seed=settings.seed,
         rank=context.rank,
         world_size=context.world_size,
-        pin_memory=context.device.type == "cuda",
+        pin_memory=context.device.type == "cuda" and not resident,
     )

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lgc.cli.codec import Model, find_model
+from lgc.cli.codec import Device, Model, find_model
 from lgc.errors import LgcError
 
 app = typer.Typer(help="Timing commands; what is compared runs in turns.", no_args_is_help=True)
@@ -32,6 +32,7 @@ def codec(
         typer.Option(help="CompressAI model or classical codec; may be repeated. 'none' for lgc alone."),
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="256x256 768x512 and 3 rounds: minutes.")] = False,
+    device: Device = "cpu",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
 ) -> None:
     """Time compress, decompress and analyze beside CompressAI (random weights), WebP and AVIF."""
@@ -43,6 +44,8 @@ def codec(
 
     import lgc
     from lgc.bench.codec import CLASSICAL, COMPRESSAI, bench, split
+    from lgc.bench.networks import WORK, network_rates
+    from lgc.bitstream.codec import LayeredCodec
 
     known = (*COMPRESSAI, *CLASSICAL)
     peers = [] if peer == ["none"] else list(peer or known)
@@ -52,13 +55,16 @@ def codec(
     sizes, batches, rounds = [_size(text) for text in size or usual], batch or [1, 16], rounds or (3 if short else 7)
     if threads:
         torch.set_num_threads(threads)
-    loaded = lgc.load(find_model(model), "cpu")
+    # a batch is one batch, up to the codec's usual number of pixels
+    loaded = LayeredCodec(lgc.load(find_model(model), device).model, batch_size=max(batches))
+    on_gpu = loaded.model.device.type == "cuda"
+    hardware = torch.cuda.get_device_name(loaded.model.device) if on_gpu else "cpu"
 
     def progress(line: str) -> None:
         print(line, file=sys.stderr)
 
     rows = bench(loaded, sizes, batches, rounds, peers, progress)
-    table = Table(title=f"{torch.get_num_threads()} threads, {rounds} rounds: median and quartiles")
+    table = Table(title=f"{hardware}, {torch.get_num_threads()} threads, {rounds} rounds: median and quartiles")
     for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
         table.add_column(column, justify="left" if column in ("task", "codec") else "right")
     for row in rows:
@@ -67,14 +73,34 @@ def codec(
             row.milliseconds.show(1), row.ratio.show(2),
         )  # fmt: skip
     Console(width=110).print(table)
-    parts = {f"{w} x {h}, batch {count}": split(loaded, h, w, count, rounds) for h, w in sizes for count in batches}
+    places = {f"{w} x {h}, batch {count}": (h, w, count) for h, w in sizes for count in batches}
+    parts = {where: split(loaded, *place, rounds) for where, place in places.items()}
     for where, tasks in parts.items():
         for task, times in tasks.items():
             whole = sum(times.values())
             shares = ", ".join(f"{name} {ms:.1f} ms ({100 * ms / whole:.0f} %)" for name, ms in times.items())
             print(f"{task} {where}: {shares}")
+    networks = {}
+    for where, place in places.items():
+        progress(f"networks {where}")
+        networks[where] = network_rates(loaded, *place, rounds)
+    table = Table(title="networks alone, all they read on the device: median and quartiles")
+    for column in ("task", "size and batch", "pictures a second", "ms a picture", "entropy coding, ms a picture"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for where, rates in networks.items():
+        for task, rate in rates.items():
+            coding = parts[where][WORK[task]]["entropy coding"]
+            table.add_row(task, where, rate.show(1), f"{1000 / rate.median:.3f}", f"{coding:.3f}")
+    Console(width=110).print(table)
     if out is not None:
-        result = {"threads": torch.get_num_threads(), "rows": [asdict(row) for row in rows], "parts_ms": parts}
+        rates_of = {where: {task: asdict(rate) for task, rate in rates.items()} for where, rates in networks.items()}
+        result = {
+            "device": hardware,
+            "threads": torch.get_num_threads(),
+            "rows": [asdict(row) for row in rows],
+            "parts_ms": parts,
+            "networks_pictures_per_second": rates_of,
+        }
         out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 

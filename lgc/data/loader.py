@@ -20,6 +20,7 @@ import torch
 from lgc import images
 from lgc.data.augment import Augment
 from lgc.data.labels import IGNORE
+from lgc.data.resident import ResidentSplit
 from lgc.data.shards import Split
 from lgc.errors import DataError
 
@@ -96,7 +97,7 @@ class TrainingLoader:
 
     def __init__(
         self,
-        split: Split,
+        split: Split | ResidentSplit,
         order: Order,
         *,
         batch_size: int,
@@ -106,7 +107,10 @@ class TrainingLoader:
         world_size: int = 1,
         pin_memory: bool = False,
     ) -> None:
-        """``batch_size`` is the global one: each worker gets every ``world_size``-th sample of it."""
+        """``batch_size`` is the global one: each worker gets every ``world_size``-th sample of it.
+
+        Batches are made on the device of ``split``; with ``pin_memory`` in a thread, for a GPU without room for it.
+        """
         if batch_size % world_size:
             raise DataError(f"a batch of {batch_size} cannot be shared by {world_size} workers; choose a multiple")
         self._split, self._order, self._augment, self._seed = split, order, augment, seed
@@ -121,10 +125,11 @@ class TrainingLoader:
         return batch.pin_memory() if self._pin else batch
 
     def batches(self, position: int) -> Iterator[Batch]:
-        """Batches from sample ``position`` on; for a GPU each is made in a thread while the last one is in use.
+        """Batches from sample ``position`` on; pinned ones are made in a thread while the last one is in use.
 
-        Not on a CPU: a second thread that computes has its own pool of OpenMP threads, and with more of those than
-        cores they all sleep between operations instead of waiting actively.
+        Others are not. On a GPU there is nothing to wait for. On a CPU a second thread that computes has its own pool
+        of OpenMP threads, and with more of those than cores they all sleep between operations instead of waiting
+        actively.
         """
 
         def produce() -> Iterator[Batch]:
@@ -136,7 +141,7 @@ class TrainingLoader:
         return prefetch(produce, depth=2) if self._pin else produce()
 
 
-def read_batch(split: Split, rows: torch.Tensor) -> Batch:
+def read_batch(split: Split | ResidentSplit, rows: torch.Tensor) -> Batch:
     """Gather the pictures ``rows`` (B,) of a split with all their annotations."""
     return Batch(
         x=images.to_float(split.images(rows)),

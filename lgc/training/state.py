@@ -70,11 +70,11 @@ class MovingAverage:
     """Exponential moving average of modules, quick at first: decay ``min(d, (1 + n) / (10 + n))``."""
 
     def __init__(self, modules: Mapping[str, nn.Module], decay: float) -> None:
-        self._decay = decay
+        self._decay, self._updates = decay, 0
 
-        def blend(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], n: Any) -> None:
-            count = float(n)
-            torch._foreach_lerp_(list(averages), list(values), 1 - min(self._decay, (1 + count) / (10 + count)))
+        def blend(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], _: Any) -> None:
+            n = self._updates  # our own count: theirs is on the device, and asking for it would wait for the device
+            torch._foreach_lerp_(list(averages), list(values), 1 - min(self._decay, (1 + n) / (10 + n)))
 
         self._models = {name: AveragedModel(module, multi_avg_fn=blend).eval() for name, module in modules.items()}
 
@@ -87,9 +87,11 @@ class MovingAverage:
         """Take the weights after one more step."""
         for name, model in self._models.items():
             model.update_parameters(modules[name])
+        self._updates += 1
 
     def restart_from(self, count: int) -> None:
         """Continue as after ``count`` updates."""
+        self._updates = count
         for model in self._models.values():
             model.n_averaged.fill_(count)
 

@@ -38,6 +38,7 @@ from lgc.training.state import MovingAverage, Player, TrainState, read_state
 from lgc.training.trainer import (
     Every,
     Interrupted,
+    Precision,
     Settings,
     Validation,
     fit,
@@ -170,6 +171,22 @@ def test_an_interrupted_and_resumed_run_ends_bitwise_like_an_undisturbed_one(
         for term, value in row.items():
             if term.startswith("train/"):
                 assert recorder.rows[step][term] == value, (step, term)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_a_gpu_began_a_cpu_ends(shards: Path, tmp_path: Path, precision: Precision) -> None:
+    settings = replace(SETTINGS, precision=precision)
+    gpu = LocalContext(tmp_path, "cuda", show_bar=False)
+    gpu.stop = True
+    state = make_state()
+    with pytest.raises(Interrupted, match="stopped at 8 of 96 samples"):
+        run(state, shards, gpu, settings=settings)
+    assert {parameter.device.type for parameter in state.modules["codec"].parameters()} == {"cuda"}
+    resumed = make_state()
+    run(resumed, shards, LocalContext(tmp_path, show_bar=False), settings=settings)
+    assert resumed.samples == 96
+    assert all(bool(value.isfinite().all()) for value in weights_of(resumed).values())
 
 
 def test_a_killed_run_loses_no_more_than_one_checkpoint_interval(
