@@ -232,6 +232,8 @@ class RuntimeConfig:
     min_workers: int | None
     """Fewest workers that training goes on with when nodes are lost; null waits until all are back."""
     device: Literal["auto", "cpu", "cuda"]
+    record: bool
+    """Whether a GPU that trains alone records its steps as CUDA graphs, three to five times as fast."""
     threads: int | None
     """Torch threads a worker; null shares this machine's cores."""
     max_failures: int

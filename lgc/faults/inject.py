@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import torch
-from torch import nn
 
 from lgc.data.loader import Batch
-from lgc.training.objectives import Outcome
+from lgc.training.objectives import Objective, Outcome
 
 VARIABLE: Final = "LGC_FAULT"
 
@@ -41,20 +40,26 @@ class Fault:
         return False
 
 
-class Faulty(nn.Module):
+class Faulty(Objective):
     """An objective that works until the fault's sample comes."""
 
-    def __init__(self, objective: nn.Module, fault: Fault, samples: int) -> None:
+    def __init__(self, objective: Objective, fault: Fault, samples: int) -> None:
         """``samples`` is the length of the stage."""
         super().__init__()
         self.objective, self._fault, self._samples = objective, fault, samples
-        self.skips_parameters = getattr(objective, "skips_parameters", False)
-        self.watched = getattr(objective, "watched", ())
+        self.skips_parameters = objective.skips_parameters
+        self.watched = objective.watched
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+    def plan(self, batch: Batch, progress: float) -> tuple[Hashable, bool]:
+        """The objective's, and whether the fault comes."""
+        here = round(progress * self._samples) == self._fault.at and self._fault.strikes()
+        return self.objective.plan(batch, progress), here
+
+    def forward(self, batch: Batch, plan: tuple[Hashable, bool], shared: Mapping[str, torch.Tensor]) -> Outcome:
         """As the objective, but for one step."""
-        outcome: Outcome = self.objective(batch, progress, shared)
-        if round(progress * self._samples) != self._fault.at or not self._fault.strikes():
+        planned, here = plan
+        outcome: Outcome = self.objective(batch, planned, shared)
+        if not here:
             return outcome
         if self._fault.kind == "raise":
             raise RuntimeError("a fault, on purpose")

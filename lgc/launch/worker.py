@@ -93,6 +93,7 @@ def train(job: Job, context: Context) -> None:
             name=f"{job.label}{job.stage}",
             identity=job.identity,
             guards=stage.guards,
+            record=whole.runtime.record,
         )
 
 

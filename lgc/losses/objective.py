@@ -14,13 +14,13 @@ class WeightedTerms:
         self._terms: dict[str, torch.Tensor] = {}
         self._weighted: list[torch.Tensor] = []
 
-    def add(self, name: str, value: torch.Tensor, weight: float) -> None:
-        """Add ``weight * value``. A term of weight 0 is logged but costs no gradient."""
+    def add(self, name: str, value: torch.Tensor, weight: float, factor: torch.Tensor | None = None) -> None:
+        """Add ``weight * value``, times ``factor``. A term of weight 0 is logged but costs no gradient."""
         if name in self._terms:
             raise ValueError(f"term {name!r} added twice")
         self._terms[name] = value.detach()
         if weight:
-            self._weighted.append(weight * value)
+            self._weighted.append(weight * value if factor is None else weight * factor * value)
 
     def add_all(self, prefix: str, values: Mapping[str, torch.Tensor], weights: Mapping[str, float]) -> None:
         """Add several terms as ``prefix.name``; every one of them needs a weight."""

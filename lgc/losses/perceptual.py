@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Final, Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 Scale = Literal["native", "double", "mixed"]
+SHIFTS: Final = 4
+"""Alignments each way; SqueezeNet steps by as many pixels after two layers."""
 
 
 class PerceptualLoss(nn.Module):
@@ -20,9 +21,10 @@ class PerceptualLoss(nn.Module):
     crop and enlarges it, which costs no more than ``native``; ``mixed`` alternates between the two.
 
     Its networks step over pixels, by four after two layers, so a decoder also learns textures that please them
-    at one alignment only. With ``jitter`` both pictures are moved by up to three pixels, turned over, transposed
-    and given another order of channels before each look: differently every time, the same for the whole batch.
-    Such an ensemble is far harder to fool than LPIPS (Kettunen et al., "E-LPIPS", https://arxiv.org/abs/1906.03973).
+    at one alignment only. With ``jitter`` both pictures are seen through a window three pixels smaller at one of 16
+    places, turned over, transposed (square ones) and with another order of channels: differently in every step, the
+    same for the whole batch. Such an ensemble is far harder to fool than LPIPS (Kettunen et al., "E-LPIPS",
+    https://arxiv.org/abs/1906.03973).
     """
 
     def __init__(self, lpips: nn.Module, scale: Scale, jitter: bool = False) -> None:
@@ -31,40 +33,41 @@ class PerceptualLoss(nn.Module):
         self._lpips = [lpips]  # in a list: frozen weights of a package are no part of our state
         self._scale: Scale = scale
         self._jitter = jitter
+        self._numbers = torch.zeros(0, dtype=torch.long)
 
-    def forward(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """(B, 3, H, W) near [0, 1], twice -> mean distance, a scalar >= 0."""
+    def draw(self, x: torch.Tensor) -> bool:
+        """Decide how to look from now on at pictures such as ``x`` (.., H, W); whether enlarged."""
+        enlarge = self._scale == "double" or (self._scale == "mixed" and bool(torch.rand(()) < 0.5))
+        corner = [torch.randint(side // 2 + 1, ()) for side in x.shape[-2:]]
+        numbers = torch.cat(
+            [torch.stack(corner), torch.randint(SHIFTS, (2,)), torch.randint(2, (2,)), torch.randperm(3)]
+        )
+        if len(self._numbers) == 0 or self._numbers.device != x.device:
+            self._numbers = numbers.to(x.device)
+        self._numbers.copy_(numbers)  # in place: what a GPU has recorded reads it there
+        return enlarge
+
+    def forward(self, x_hat: torch.Tensor, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
+        """(B, 3, H, W) near [0, 1], twice, looked at as :meth:`draw` said -> mean distance, a scalar >= 0."""
         lpips = self._lpips[0].to(x.device)
-        x_hat = x_hat.clamp(-0.1, 1.1)
-        if self._scale == "double" or (self._scale == "mixed" and bool(torch.rand(()) < 0.5)):
-            window = _random_half(x.shape[-2], x.shape[-1])
-            # one by one: in a common batch the target would be given gradients too, at twice the cost
-            x_hat, x = _enlarged(x_hat[window]), _enlarged(x[window])
+        # one by one: in a common batch the target would be given gradients too, at twice the cost
+        seen_hat, seen = (self._look(picture, enlarge) for picture in (x_hat.clamp(-0.1, 1.1), x))
+        return lpips(seen_hat, seen, normalize=True).float().mean()
+
+    def _look(self, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
+        top, left, down, right, over, across = self._numbers[:6].unbind()
+        if enlarge:
+            rows, columns = (_range(side // 2, x.device) for side in x.shape[-2:])
+            x = x.index_select(2, top + rows).index_select(3, left + columns)
+            x = functional.interpolate(x.float(), scale_factor=2, mode="bilinear", align_corners=False)
         if self._jitter:
-            view = _random_view()
-            x_hat, x = view(x_hat), view(x)
-        return lpips(x_hat, x, normalize=True).float().mean()
+            rows, columns = (_range(side - SHIFTS + 1, x.device) for side in x.shape[-2:])
+            rows = torch.where(over > 0, rows.flip(0), rows)
+            x = x.index_select(1, self._numbers[6:]).index_select(2, down + rows).index_select(3, right + columns)
+            if x.shape[-2] == x.shape[-1]:
+                x = torch.where(across > 0, x.mT, x)
+        return x
 
 
-def _random_half(height: int, width: int) -> tuple[Any, ...]:
-    """An index for one random crop of half the height and width, the same for the whole batch."""
-    top, left = (int(torch.randint(side // 2 + 1, ())) for side in (height, width))
-    return (..., slice(top, top + height // 2), slice(left, left + width // 2))
-
-
-def _random_view() -> Callable[[torch.Tensor], torch.Tensor]:
-    """Another look at a picture: moved by 0 to 3 pixels each way, perhaps upside down, transposed, recoloured."""
-    left, top = (int(shift) for shift in torch.randint(4, (2,)))
-    over, across = (bool(chance < 0.5) for chance in torch.rand(2))
-    order = torch.randperm(3).tolist()
-
-    def view(x: torch.Tensor) -> torch.Tensor:
-        x = functional.pad(x[:, order], (left, 0, top, 0), mode="replicate")
-        x = x.flip(-2) if over else x
-        return x.transpose(-2, -1) if across else x
-
-    return view
-
-
-def _enlarged(x: torch.Tensor) -> torch.Tensor:
-    return functional.interpolate(x.float(), scale_factor=2, mode="bilinear", align_corners=False)
+def _range(count: int, device: torch.device) -> torch.Tensor:
+    return torch.arange(count, device=device)

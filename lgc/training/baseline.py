@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,22 @@ from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import bits_per_pixel
 from lgc.metrics.image import LPIPS, psnr
-from lgc.training.objectives import Outcome
+from lgc.training.objectives import Objective, Outcome
 from lgc.training.trainer import Validation
 from lgc.training.validation import sheet
 
 
-class BaselineObjective(nn.Module):
-    """``L = bits per pixel + lambda 255^2 MSE``, as the networks' authors have it; LPIPS beside it when asked."""
+@dataclass(frozen=True)
+class BaselinePlan:
+    """What a step of baseline training does."""
 
-    skips_parameters = False
+    perceptual: bool
+    enlarged: bool
+    """Whether LPIPS looks at enlarged parts."""
+
+
+class BaselineObjective(Objective):
+    """``L = bits per pixel + lambda 255^2 MSE``, as the networks' authors have it; LPIPS beside it when asked."""
 
     def __init__(
         self,
@@ -41,8 +49,15 @@ class BaselineObjective(nn.Module):
         self._lmbda, self._weight, self._from = lmbda, perceptual_weight, perceptual_from
         self._perceptual = [perceptual]  # in a list: not this objective's to train, save or average
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
-        """Terms of one batch, ``progress`` of the stage's way (0 to 1)."""
+    def plan(self, batch: Batch, progress: float) -> BaselinePlan:
+        """LPIPS from its share of the way on; also draws how it looks."""
+        perceptual = self._perceptual[0]
+        looks = perceptual is not None and bool(self._weight) and progress >= self._from
+        enlarged = perceptual is not None and looks and perceptual.draw(batch.x)
+        return BaselinePlan(looks, enlarged)
+
+    def forward(self, batch: Batch, plan: BaselinePlan, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch, as planned."""
         x, terms = batch.x, WeightedTerms()
         out = self.network(images.pad(x, networks.STRIDE))
         x_hat = images.crop(out["x_hat"], *x.shape[-2:])
@@ -50,8 +65,8 @@ class BaselineObjective(nn.Module):
         terms.add("rate", bits_per_pixel(likelihoods, "all", x.shape[-2] * x.shape[-1]), 1.0)
         terms.add("distortion", mse255(x_hat, x), self._lmbda)
         perceptual = self._perceptual[0]
-        if perceptual is not None and self._weight and progress >= self._from:
-            terms.add("perceptual", perceptual(x_hat, x), self._weight)
+        if perceptual is not None and plan.perceptual:
+            terms.add("perceptual", perceptual(x_hat, x, plan.enlarged), self._weight)
         network: Any = self.network
         terms.add("aux", network.aux_loss(), 1.0)
         return Outcome(terms.total, terms.values)

@@ -3,24 +3,28 @@
 An objective is a module, so that data-parallel training wraps it whole and all gradients pass through one
 ``forward``. What a later player of the same step needs (the discriminator sees the decoder's pictures) comes
 back as ``Outcome.shared``.
+
+All that a step decides on the CPU is decided before ``forward``, in ``plan``: steps of equal plans do the same
+operations on tensors of the same shapes at the same places, so that a GPU can record one and play it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from lgc.bitstream.model_file import LAYERS
 from lgc.data.loader import Batch
 from lgc.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from lgc.losses.distortion import mse255
 from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import RateController, bits_per_pixel
-from lgc.losses.tasks import task_losses, without_mask
+from lgc.losses.tasks import Told, task_losses
 from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
@@ -43,6 +47,23 @@ class Outcome:
     """For the players that come after in the same step, without gradient."""
     pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """What the decoder made of the batch, for a person to look at; (B, 3, H, W) in [0, 1], without gradient."""
+
+
+class Objective(nn.Module):
+    """What a player minimises."""
+
+    skips_parameters = False
+    """Whether some batch can leave a parameter without gradient; data-parallel training must know."""
+    watched: tuple[str, ...] = ()
+    """Terms that guards and controllers go by; the loop averages them over all workers."""
+
+    def plan(self, batch: Batch, progress: float) -> Hashable:
+        """Decide what ``forward`` will do with ``batch``, at ``progress`` of the stage's way (0 to 1)."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch, plan: Any, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch, as planned."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -102,9 +123,8 @@ class Teacher:
 
     @torch.no_grad()
     def see(self, batch: Batch) -> torch.Tensor | None:
-        """Class logits of those pictures of the batch that carry no mask; None when all do."""
-        untold = without_mask(batch.masks)
-        return self._reference(batch.x[untold]).parsing if bool(untold.any()) else None
+        """Class logits of the batch's pictures."""
+        return self._reference(batch.x).parsing
 
 
 @dataclass
@@ -129,17 +149,28 @@ class Controllers:
             controller.update(values[f"coded_bpp.{name}"])
 
 
-class CodecObjective(nn.Module):
+@dataclass(frozen=True)
+class CodecPlan:
+    """What a step of codec training does."""
+
+    quantised: bool
+    perceptual: bool
+    enlarged: bool
+    """Whether LPIPS looks at enlarged parts."""
+    adversarial: bool
+    told: Told | None
+    """None without tasks."""
+
+
+class CodecObjective(Objective):
     """Rate, distortion, perception; with ``analyzers`` also the tasks (joint fine-tuning).
 
     With ``coupled=False`` the analyzers see latents without gradient: the control in which codec and analysis
     train on separately for the same steps.
     """
 
-    skips_parameters = True
-    """A batch without an annotation leaves its head without gradient; data-parallel training must know."""
+    skips_parameters = True  # a batch without an annotation leaves its head without gradient
     watched = ("coded_bpp.semantic", "coded_bpp.reconstruction")
-    """Terms that guards and controllers go by; the loop averages them over all workers."""
 
     def __init__(
         self,
@@ -166,10 +197,25 @@ class CodecObjective(nn.Module):
         # in lists: these are not this objective's to train, save or average
         self._perceptual = [perceptual]
         self._discriminator = [discriminator]
+        self._multipliers = torch.ones(0)
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
-        """Terms of one batch, ``progress`` of the stage's way (0 to 1)."""
-        if progress >= self.schedule.quantise_from:
+    def plan(self, batch: Batch, progress: float) -> CodecPlan:
+        """By the schedule; also draws how LPIPS looks, and asks the controllers what rates cost now."""
+        schedule, perceptual, device = self.schedule, self._perceptual[0], batch.x.device
+        multipliers = torch.tensor([getattr(self.controllers, layer).multiplier for layer in LAYERS])
+        if len(self._multipliers) == 0 or self._multipliers.device != device:
+            self._multipliers = multipliers.to(device)
+        self._multipliers.copy_(multipliers)
+        looks = perceptual is not None and progress >= schedule.perceptual_from
+        enlarged = perceptual is not None and looks and perceptual.draw(batch.x)
+        told = None if self.analyzers is None else Told.by(batch.masks, batch.attributes, batch.pose)
+        return CodecPlan(
+            progress >= schedule.quantise_from, looks, enlarged, progress >= schedule.adversarial_from, told
+        )
+
+    def forward(self, batch: Batch, plan: CodecPlan, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        """Terms of one batch, as planned."""
+        if plan.quantised:
             self.codec.quantise()
         x, weights, terms = batch.x, self.weights, WeightedTerms()
         left: Mapping[str, torch.Tensor] = {}
@@ -179,12 +225,12 @@ class CodecObjective(nn.Module):
         terms.add("distortion", mse255(out.x_hat, x), weights.distortion)
         if out.x_base is not None:
             terms.add("base.distortion", mse255(out.x_base, x[:base_count]), weights.base_distortion)
-        if progress >= self.schedule.perceptual_from:
-            self._add_perceptual(terms, out, x)
-        if progress >= self.schedule.adversarial_from:
+        if plan.perceptual:
+            self._add_perceptual(terms, out, x, plan.enlarged)
+        if plan.adversarial:
             left = self._add_adversarial(terms, out, x)
-        if self.analyzers is not None:
-            self._add_tasks(terms, out, batch)
+        if plan.told is not None:
+            self._add_tasks(terms, out, batch, plan.told)
         terms.add("aux", self.codec.aux_loss(), 1.0)
         decoded = {"x_hat": out.x_hat, "x_base": out.x_base}
         pictures = {name: picture.detach() for name, picture in decoded.items() if picture is not None}
@@ -196,26 +242,22 @@ class CodecObjective(nn.Module):
         return bool(weights.base_distortion or weights.base_perceptual or weights.base_adversarial)
 
     def _add_rates(self, terms: WeightedTerms, out: LayeredOutput, pixels: int) -> None:
-        for layer, weight in (
-            ("semantic", self.weights.rate_semantic),
-            ("reconstruction", self.weights.rate_reconstruction),
-        ):
-            controller: RateController = getattr(self.controllers, layer)
+        for layer, multiplier in zip(LAYERS, self._multipliers.unbind(), strict=True):
             output = getattr(out, layer)
             rate = bits_per_pixel(out.likelihoods, layer, pixels)
-            terms.add(f"rate.{layer}", rate, weight * controller.multiplier)
+            terms.add(f"rate.{layer}", rate, getattr(self.weights, f"rate_{layer}"), multiplier)
             terms.add(f"coded_bpp.{layer}", output.coded_bits.mean() / pixels, 0.0)
 
-    def _add_perceptual(self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor) -> None:
+    def _add_perceptual(self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor, enlarged: bool) -> None:
         perceptual = self._perceptual[0]
         if perceptual is None:
             return
         if self.weights.perceptual:
-            terms.add("perceptual", perceptual(out.x_hat, x), self.weights.perceptual)
+            terms.add("perceptual", perceptual(out.x_hat, x, enlarged), self.weights.perceptual)
         if out.x_base is not None and self.weights.base_perceptual:
             terms.add(
                 "base.perceptual",
-                perceptual(out.x_base, x[: len(out.x_base)]),
+                perceptual(out.x_base, x[: len(out.x_base)], enlarged),
                 self.weights.base_perceptual,
             )
 
@@ -232,9 +274,9 @@ class CodecObjective(nn.Module):
         terms.add("adversarial", generator_loss(fake, self._adversarial), self.weights.adversarial)
         return {"x": x, "x_hat": out.x_hat.detach(), "latents": latents}
 
-    def _add_tasks(self, terms: WeightedTerms, out: LayeredOutput, batch: Batch) -> None:
+    def _add_tasks(self, terms: WeightedTerms, out: LayeredOutput, batch: Batch, told: Told) -> None:
         assert self.analyzers is not None
-        taught = self._teacher.see(batch) if self._teacher else None
+        taught = self._teacher.see(batch) if self._teacher and told.untold else None
         for name, analyzer in self.analyzers.items():
             latents = analyzer_input(name, out.semantic, out.reconstruction)
             values = task_losses(
@@ -242,6 +284,7 @@ class CodecObjective(nn.Module):
                 batch.masks,
                 batch.attributes,
                 batch.pose,
+                told,
                 taught,
             )
             factor = self.weights.tasks if self._coupled else 1.0
@@ -249,10 +292,9 @@ class CodecObjective(nn.Module):
             terms.add_all(f"tasks.{name}", values, weights)
 
 
-class DiscriminatorObjective(nn.Module):
+class DiscriminatorObjective(Objective):
     """The critic's side; plays only in steps where the decoder left its pictures in ``shared``."""
 
-    skips_parameters = False
     watched = ("discriminator",)
 
     def __init__(self, discriminator: PatchDiscriminator, kind: AdversarialKind) -> None:
@@ -260,7 +302,10 @@ class DiscriminatorObjective(nn.Module):
         self.discriminator = discriminator
         self._kind: AdversarialKind = kind
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+    def plan(self, batch: Batch, progress: float) -> None:
+        """There is nothing to decide."""
+
+    def forward(self, batch: Batch, plan: None, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch."""
         # one call for both halves keeps the power iteration of spectral norm the same for both
         both = self.discriminator(
@@ -275,10 +320,18 @@ class DiscriminatorObjective(nn.Module):
         return Outcome(terms.total, terms.values)
 
 
-class AnalysisObjective(nn.Module):
-    """Analyzers on the latents of a frozen codec."""
+class _TaskObjective(Objective):
+    """Tasks alone."""
 
     skips_parameters = True
+
+    def plan(self, batch: Batch, progress: float) -> Told:
+        """Which terms there are."""
+        return Told.by(batch.masks, batch.attributes, batch.pose)
+
+
+class AnalysisObjective(_TaskObjective):
+    """Analyzers on the latents of a frozen codec."""
 
     def __init__(
         self,
@@ -293,23 +346,21 @@ class AnalysisObjective(nn.Module):
         self._teacher = teacher
         self._codec = [codec.eval().requires_grad_(False)]
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+    def forward(self, batch: Batch, plan: Told, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch."""
         with torch.no_grad():
             layers = self._codec[0].latents(batch.x)
         terms = WeightedTerms()
-        taught = self._teacher.see(batch) if self._teacher else None
+        taught = self._teacher.see(batch) if self._teacher and plan.untold else None
         for name, analyzer in self.analyzers.items():
             predictions = analyzer(analyzer_input(name, *layers))
-            values = task_losses(predictions, batch.masks, batch.attributes, batch.pose, taught)
+            values = task_losses(predictions, batch.masks, batch.attributes, batch.pose, plan, taught)
             terms.add_all(f"tasks.{name}", values, vars(self._task_weights))
         return Outcome(terms.total, terms.values)
 
 
-class ReferenceObjective(nn.Module):
+class ReferenceObjective(_TaskObjective):
     """The RGB reference on original pixels."""
-
-    skips_parameters = True
 
     def __init__(self, reference: RGBAnalyzer, task_weights: TaskWeights, name: str = "rgb") -> None:
         super().__init__()
@@ -317,10 +368,10 @@ class ReferenceObjective(nn.Module):
         self.reference = reference
         self._task_weights = task_weights
 
-    def forward(self, batch: Batch, progress: float, shared: Mapping[str, torch.Tensor]) -> Outcome:
+    def forward(self, batch: Batch, plan: Told, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch."""
         terms = WeightedTerms()
-        values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose)
+        values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose, plan)
         terms.add_all(f"tasks.{self._name}", values, vars(self._task_weights))
         return Outcome(terms.total, terms.values)
 

@@ -29,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity
+from lgc.training.objectives import Objective
 
 WEIGHTS: Final = "weights.safetensors"
 AVERAGED: Final = "averaged.safetensors"
@@ -51,7 +52,7 @@ class Player:
     """One side of a game with its own optimiser. A stage without a game has one player."""
 
     name: str
-    objective: nn.Module
+    objective: Objective
     modules: Mapping[str, nn.Module]
     """What it trains, by the names used in checkpoints."""
     optimizer: torch.optim.Optimizer

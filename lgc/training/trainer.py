@@ -22,6 +22,7 @@ from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
 from lgc.training.identity import Identity
 from lgc.training.objectives import Outcome
 from lgc.training.state import Player, TrainState
+from lgc.training.turn import make_turn
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -96,11 +97,13 @@ def fit(
     name: str,
     identity: Identity,
     guards: Sequence[Guard] = (),
+    record: bool = False,
 ) -> None:
     """Train until ``settings.samples`` are seen, from the last checkpoint on if there is one.
 
     A run that was finished before returns at once. The last checkpoint holds the result. A run that goes on with
-    another number of workers keeps its batch size, and says so.
+    another number of workers keeps its batch size, and says so. With ``record``, one GPU records its steps
+    (:mod:`lgc.training.turn`).
 
     Raises:
         TrainingError: a guard stopped training again after all rollbacks or before the first checkpoint; or the
@@ -120,7 +123,7 @@ def fit(
                 f"{name}: goes on at sample {state.samples} with {context.world_size} workers, {restored.world_size} "
                 f"before; the batch stays {settings.batch_size}, {settings.batch_size // context.world_size} a worker"
             )
-    _Loop(state, loader, settings, context, tracker, validate, name, identity, guards).run()
+    _Loop(state, loader, settings, context, tracker, validate, name, identity, guards, record).run()
 
 
 class _Loop:
@@ -135,16 +138,14 @@ class _Loop:
         name: str,
         identity: Identity,
         guards: Sequence[Guard],
+        record: bool,
     ) -> None:
         self.state, self.loader, self.settings = state, loader, settings
         self.context, self.tracker, self.validate = context, tracker, validate
         self.name, self.identity = name, identity
         self.guards = (NotFinite(), *guards)
-        self.objectives = [
-            context.wrap(player.objective, getattr(player.objective, "skips_parameters", False))
-            for player in state.players
-        ]
-        self.dtype = autocast_dtype(settings.precision, context.device)
+        dtype = autocast_dtype(settings.precision, context.device)
+        self.turns = [make_turn(player, context, dtype, record) for player in state.players]
         self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
         self.clock = _Clock(state.seconds)
         self.bar: Bar | None = None
@@ -195,17 +196,13 @@ class _Loop:
         shared: dict[str, torch.Tensor] = {}
         pictures: dict[str, torch.Tensor] = {}
         agreed: dict[str, float] = {}
-        for player, objective in zip(state.players, self.objectives, strict=True):
+        for player, turn in zip(state.players, self.turns, strict=True):
             if player.follows and not shared:
                 continue
             factor = learning_rate_factor(state.samples, settings) * ROLLBACK_FACTOR**state.rollbacks
             for group in player.optimizer.param_groups:
                 group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-            objective.train()
-            with torch.autocast(self.context.device.type, self.dtype, enabled=self.dtype != torch.float32):
-                outcome: Outcome = objective(batch, progress, shared)
-            player.optimizer.zero_grad(set_to_none=True)
-            outcome.total.backward()
+            outcome = turn(batch, progress, shared)
             clipped = player.clipped_parameters
             norm = torch.nn.utils.get_total_norm([p.grad for p in clipped if p.grad is not None])
             pictures |= outcome.pictures
@@ -230,7 +227,7 @@ class _Loop:
 
         A value that is not finite on one worker is so on all: no worker goes back alone.
         """
-        watched: tuple[str, ...] = getattr(player.objective, "watched", ())
+        watched = player.objective.watched
         parts = [outcome.total.detach(), norm, *(outcome.terms[term] for term in watched)]
         means = self.context.mean(torch.stack([part.float() for part in parts])).tolist()
         values: dict[str, float] = dict(zip((TOTAL, GRADIENT, *watched), means, strict=True))

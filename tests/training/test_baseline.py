@@ -29,7 +29,10 @@ def batch(shards: Path) -> Batch:
 class Constant(nn.Module):
     """Stands for LPIPS."""
 
-    def forward(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    def draw(self, x: torch.Tensor) -> bool:
+        return False
+
+    def forward(self, x_hat: torch.Tensor, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
         return (x_hat - x).abs().mean()
 
 
@@ -39,7 +42,8 @@ def test_the_objective_is_bits_plus_lambda_times_distortion(batch: Batch) -> Non
     outcomes = []
     for lmbda in (0.0, 0.01):
         torch.manual_seed(1)
-        outcomes.append(BaselineObjective(network, lmbda)(batch, 0.5, {}))
+        objective = BaselineObjective(network, lmbda)
+        outcomes.append(objective(batch, objective.plan(batch, 0.5), {}))
     without, found = outcomes
     terms = found.terms
     expected = terms["rate"] + 0.01 * terms["distortion"] + terms["aux"]
@@ -56,7 +60,7 @@ def test_the_objective_is_bits_plus_lambda_times_distortion(batch: Batch) -> Non
 def test_the_perceptual_term_begins_when_it_should(batch: Batch, progress: float, there: bool) -> None:
     network = networks.make_network("bmshj2018_hyperprior", 4, 6)
     objective = BaselineObjective(network, 0.01, 2.0, 0.5, Constant())  # type: ignore[arg-type]
-    outcome = objective(batch, progress, {})
+    outcome = objective(batch, objective.plan(batch, progress), {})
     assert ("perceptual" in outcome.terms) is there
     rest = outcome.terms["rate"] + 0.01 * outcome.terms["distortion"] + outcome.terms["aux"]
     assert torch.isclose(outcome.total - rest, 2 * outcome.terms.get("perceptual", torch.tensor(0.0)), atol=1e-3)

@@ -30,4 +30,4 @@ def test_term_and_metric_are_of_one_network(lpips_weights: Path) -> None:
     assert metric is not None
     assert off == ""
     x, x_hat = torch.rand(2, 2, 3, 64, 64)
-    assert perceptual(x_hat, x).item() == pytest.approx(metric(x_hat, x).mean().item(), abs=1e-5)
+    assert perceptual(x_hat, x, perceptual.draw(x)).item() == pytest.approx(metric(x_hat, x).mean().item(), abs=1e-5)

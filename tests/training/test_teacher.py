@@ -63,19 +63,16 @@ def trained(config: Config, shards: Path, tmp_path_factory: pytest.TempPathFacto
     return paths
 
 
-def test_sees_what_the_reference_sees_and_only_where_nobody_looked(config: Config, trained: Paths) -> None:
+def test_sees_what_the_reference_sees(config: Config, trained: Paths) -> None:
     teacher = load_teacher(config.model, TaskWeights(taught=1.0), trained, CPU)
     assert teacher is not None
     batch = read_batch(Split(trained.data, "train"), torch.arange(4))
-    masks = batch.masks.clone()
-    masks[:], masks[0], masks[2, 0] = IGNORE, 3, 3
-    seen = teacher.see(replace(batch, masks=masks))
-    expected = load_reference(config.model, trained)(batch.x[[1, 3]]).parsing
+    seen = teacher.see(batch)
+    expected = load_reference(config.model, trained)(batch.x).parsing
     assert seen is not None
     assert expected is not None
     torch.testing.assert_close(seen, expected)
     assert not seen.requires_grad
-    assert teacher.see(replace(batch, masks=torch.zeros_like(masks))) is None
 
 
 def test_there_is_one_where_its_word_counts_and_can_be_learnt(config: Config, trained: Paths) -> None:
@@ -101,7 +98,7 @@ def test_pictures_without_masks_teach(config: Config, trained: Paths) -> None:
     for teacher in (None, load_teacher(config.model, weights, trained, CPU)):
         objective = AnalysisObjective(codec, analyzers, weights, teacher)
         analyzers.zero_grad()
-        outcome = objective(batch, 0.0, {})
+        outcome = objective(batch, objective.plan(batch, 0.0), {})
         outcome.total.backward()
         for name, analyzer in analyzers.items():
             assert (f"tasks.{name}.taught" in outcome.terms) == (teacher is not None)
