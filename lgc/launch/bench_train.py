@@ -47,10 +47,11 @@ LOADER: Final = "our loader"
 S3_BARE: Final = "bare loop, beside S3"
 S3: Final = "our loader, shards from S3"
 LOCAL: Final = "the stage without Ray"
+DIRECT: Final = "on a GPU, steps not recorded"
 RAY: Final = "Ray Train, one worker"
 TWO: Final = "Ray Train, two workers"
 FULL: Final = "Ray Train, MLflow and checkpoints"
-BASES: Final[Mapping[str, str]] = {LOADER: BARE, S3: S3_BARE, RAY: LOCAL, TWO: RAY, FULL: RAY}
+BASES: Final[Mapping[str, str]] = {LOADER: BARE, S3: S3_BARE, DIRECT: LOCAL, RAY: LOCAL, TWO: RAY, FULL: RAY}
 """What each way is compared with."""
 GOALS: Final[Mapping[str, float]] = {LOADER: 0.95, S3: 0.95, RAY: 0.97, FULL: 0.97}
 """Share of its base's rate that each way is to reach."""
@@ -120,7 +121,8 @@ def bench_train(
         LgcError: a stage failed; with its last line. Or ``only`` is in no row's name.
     """
     config, raw = load(paths.root / "params.yaml"), read_raw(paths.root / "params.yaml")
-    wanted = _wanted(only, ray, s3=config.storage.bucket is not None)
+    on_gpu = pick_device(config.runtime.device).type == "cuda"
+    wanted = _wanted(only, ray, s3=config.storage.bucket is not None, gpu=on_gpu)
     apply(config.storage)
     batch = config.train_codec.settings.batch_size
     images = steps * batch
@@ -144,6 +146,8 @@ def bench_train(
                     fetched.append(found["fetch_seconds"])
         if LOCAL in wanted:
             note(LOCAL, _stage(paths, _settings(raw, images, threads)), rates, "img/s")
+        if DIRECT in wanted:
+            note(DIRECT, _stage(paths, _settings(raw, images, threads, record=False)), rates, "img/s")
         if _PLAIN in wanted:
             note(_PLAIN, _first_step(paths, one_step["local"], {}), first, "s")
         if not wanted & _NEED_RAY:
@@ -174,9 +178,10 @@ def bench_train(
     )
 
 
-def _wanted(only: str, ray: bool = True, s3: bool = True) -> set[str]:
+def _wanted(only: str, ray: bool = True, s3: bool = True, gpu: bool = True) -> set[str]:
     """Rows and first steps that can be had with ``only`` in their names, and the rows those are compared with."""
-    names = {*BASES, *BASES.values(), *FIRST_STEP} - (set() if ray else _NEED_RAY) - (set() if s3 else {S3, S3_BARE})
+    absent = {*(() if ray else _NEED_RAY), *(() if s3 else (S3, S3_BARE)), *(() if gpu else (DIRECT,))}
+    names = {*BASES, *BASES.values(), *FIRST_STEP} - absent
     found = {name for name in names if only.lower() in name.lower()}
     if not found:
         raise LgcError(f"--only {only}: no row has that in its name; there are {'; '.join(sorted(names))}")
@@ -184,13 +189,18 @@ def _wanted(only: str, ray: bool = True, s3: bool = True) -> set[str]:
 
 
 def _settings(
-    raw: Mapping[str, Any], images: int, threads: int, engine: str = "local", workers: int = 1
+    raw: Mapping[str, Any],
+    images: int,
+    threads: int,
+    engine: str = "local",
+    workers: int = 1,
+    record: bool = True,
 ) -> dict[str, Any]:
     """The project's settings for a stage of so many images: no MLflow, one checkpoint at the end."""
     changed: dict[str, Any] = copy.deepcopy(dict(raw))
     changed["runtime"] |= {
         "engine": engine, "workers": workers, "threads": threads, "address": None, "storage": "runs",
-        "max_failures": 0,
+        "max_failures": 0, "record": record,
     }  # fmt: skip
     changed["tracking"] |= {"enabled": False}
     training = changed[STAGE]
@@ -294,7 +304,17 @@ def _main(action: str) -> None:
     held = [stage.loader.batch_at(number * batch).to(context.device) for number in range(_HELD)]
     turns: Any = _Turns(stage.loader, held)
     identity = Identity({"purpose": "bench"})
-    fit(stage.state, turns, stage.settings, context, NullTracker(), stage.validator, name=STAGE, identity=identity)
+    fit(
+        stage.state,
+        turns,
+        stage.settings,
+        context,
+        NullTracker(),
+        stage.validator,
+        name=STAGE,
+        identity=identity,
+        record=config.runtime.record,
+    )
     rates = {name: batch * len(values) / sum(values) for name, values in turns.seconds.items()}
     print(json.dumps({**rates, "fetch_seconds": fetch_seconds}))
 

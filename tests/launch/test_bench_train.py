@@ -12,6 +12,7 @@ from lgc.errors import LgcError
 from lgc.launch.bench_train import (
     BARE,
     BASES,
+    DIRECT,
     FIRST_STEP,
     FULL,
     LOADER,
@@ -47,6 +48,9 @@ def test_only_some_rows_are_measured_with_what_they_are_compared_with() -> None:
     with pytest.raises(LgcError, match=r"--only nothing: no row .* bare loop"):
         _wanted("nothing")
     assert _wanted("shards") == {S3, S3_BARE}
+    assert _wanted("not recorded") == {DIRECT, LOCAL}
+    with pytest.raises(LgcError, match=r"--only not recorded: no row"):
+        _wanted("not recorded", gpu=False)
     with pytest.raises(LgcError, match=r"--only shards: no row"):
         _wanted("shards", s3=False)
     with pytest.raises(LgcError, match=r"--only mlflow: no row"):
