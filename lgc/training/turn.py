@@ -21,8 +21,8 @@ from lgc.training.state import Player
 
 _WARM_UP: Final = 3
 """Runs before recording, in which libraries choose their algorithms and take their memory."""
-_KEPT: Final = 8
-"""Recordings; each holds the memory of a step's activations. A phase has one or two of them."""
+_KEPT: Final = 4
+"""Recordings; each holds the memory of a step's activations. A phase has one or two, and more for rare batches."""
 
 
 class Turn(Protocol):
@@ -75,20 +75,22 @@ class RecordedTurn:
         if not self._works:
             return self._direct.run(batch, plan, shared)
         key = (plan, _shapes(vars(batch)), _shapes(shared))
-        if key not in self._recordings:
+        recording = self._recordings.pop(key, None)
+        if recording is None:
             if len(self._recordings) >= _KEPT:
-                self._recordings.clear()  # of phases that are over
+                del self._recordings[next(iter(self._recordings))]  # the one not played for longest
             generator = torch.cuda.default_generators[batch.x.device.index]
             before = generator.clone_state()
             try:
-                self._recordings[key] = _Recording(self._direct, batch, plan, shared)
+                recording = _Recording(self._direct, batch, plan, shared)
             except RuntimeError as error:
                 generator.graphsafe_set_state(before)  # the one that recording took hold of will not let go
                 self._works = False
                 said = str(error).splitlines()[0]
                 self._context.say(f"{self._direct.player.name}: steps cannot be recorded ({said}); going on without")
                 return self._direct.run(batch, plan, shared)
-        return self._recordings[key].play(batch, shared)
+        self._recordings[key] = recording  # as the last
+        return recording.play(batch, shared)
 
 
 class _Recording:

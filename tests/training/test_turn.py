@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import pytest
 import torch
@@ -161,3 +162,67 @@ def test_what_cannot_be_recorded_is_done(shards: Path, tmp_path: Path, capsys: p
     said = capsys.readouterr().out
     assert said.count("asker: steps cannot be recorded (") == 1
     assert said.strip().endswith("); going on without")
+
+
+class Tape:
+    """Stands for a recording, which needs a GPU: notes who was made and played."""
+
+    made: list[Any]
+
+    def __init__(self, direct: DirectTurn, batch: Batch, plan: Any, shared: Mapping[str, torch.Tensor]) -> None:
+        if plan == "broken":
+            raise RuntimeError("operation not permitted\nwhen stream is capturing")
+        self.made.append(plan)
+
+    def play(self, batch: Batch, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        return Outcome(torch.zeros(()), {})
+
+
+class Plans(Objective):
+    """Does what it is told to."""
+
+    def __init__(self, plans: str) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self._plans = iter(plans.split())
+
+    def plan(self, batch: Batch, progress: float) -> str:
+        """The next one."""
+        return next(self._plans)
+
+    def forward(self, batch: Batch, plan: str, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        return Outcome(self.weight * 2, {"total": torch.tensor(2.0)})
+
+
+@pytest.mark.parametrize(
+    ("plans", "made"),
+    [
+        ("a b a b a", "a b"),
+        ("a b c d a e a b", "a b c d e b"),  # with e, the four kept are c d a e
+        ("a broken a b", "a"),  # from then on directly
+    ],
+)
+def test_which_steps_are_recorded(
+    shards: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    plans: str,
+    made: str,
+) -> None:
+    monkeypatch.setattr(Tape, "made", [], raising=False)
+    monkeypatch.setattr("lgc.training.turn._Recording", Tape)
+    generator = Mock(clone_state=lambda: "before")
+    monkeypatch.setattr(torch.cuda, "default_generators", {None: generator})
+    objective, context = Plans(plans), LocalContext(tmp_path)
+    who = Player("planner", objective, {"planner": objective}, torch.optim.Adam([objective.weight]))
+    turn = RecordedTurn(DirectTurn(who, context, torch.float32), context)
+    batch = batches(shards, "cpu")[0]
+    totals = [float(turn(batch, 0.1, {}).total) for _ in plans.split()]
+    assert made.split() == Tape.made
+    assert totals == ([0, 2, 2, 2] if "broken" in plans else [0] * len(totals))
+    assert generator.graphsafe_set_state.call_args_list == ([call("before")] if "broken" in plans else [])
+    said = capsys.readouterr().out
+    assert said == (
+        "planner: steps cannot be recorded (operation not permitted); going on without\n" if "broken" in plans else ""
+    )
