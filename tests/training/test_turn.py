@@ -218,7 +218,7 @@ def test_which_steps_are_recorded(
     who = Player("planner", objective, {"planner": objective}, torch.optim.Adam([objective.weight]))
     turn = RecordedTurn(DirectTurn(who, context, torch.float32), context)
     batch = batches(shards, "cpu")[0]
-    totals = [float(turn(batch, 0.1, {}).total) for _ in plans.split()]
+    totals = [turn(batch, 0.1, {}).total.item() for _ in plans.split()]
     assert made.split() == Tape.made
     assert totals == ([0, 2, 2, 2] if "broken" in plans else [0] * len(totals))
     assert generator.graphsafe_set_state.call_args_list == ([call("before")] if "broken" in plans else [])
