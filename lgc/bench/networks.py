@@ -9,15 +9,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any, Final
-from unittest.mock import patch
 
 import numpy as np
 import torch
 
 from lgc.bench.pictures import face
-from lgc.bench.turns import Spread
+from lgc.bench.turns import Spread, wrapped
 from lgc.bitstream.codec import LayeredCodec
 from lgc.entropy.exact import IntegerNetwork
 from lgc.models.analysis import MultiTaskAnalyzer
@@ -78,9 +76,7 @@ def _record(
 
         return wrapper
 
-    with ExitStack() as stack:
-        for owner, attribute in methods:
-            stack.enter_context(patch.object(owner, attribute, recorded(getattr(owner, attribute))))
+    with wrapped(methods, recorded):
         for batch in batches:
             calls.append([])
             results.append(work(batch))

@@ -7,9 +7,10 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -76,7 +77,6 @@ def time_inside(
     ``wait`` comes before each look at the clock, so that work given to a device counts where it was given.
     """
     spent: dict[str, float] = defaultdict(float)
-    originals: list[tuple[type, str, Any]] = []
 
     def timed(name: str, method: Callable) -> Callable:
         @functools.wraps(method)
@@ -91,12 +91,16 @@ def time_inside(
 
         return wrapper
 
-    try:
+    with ExitStack() as stack:
         for name, places in methods.items():
-            for owner, attribute in places:
-                originals.append((owner, attribute, getattr(owner, attribute)))
-                setattr(owner, attribute, timed(name, getattr(owner, attribute)))
+            stack.enter_context(wrapped(places, functools.partial(timed, name)))
         yield spent
-    finally:
-        for owner, attribute, original in originals:
-            setattr(owner, attribute, original)
+
+
+@contextmanager
+def wrapped(methods: Sequence[tuple[type, str]], wrap: Callable[[Callable], Callable]) -> Iterator[None]:
+    """Put what ``wrap`` makes of methods of classes in their place, while the context lasts."""
+    with ExitStack() as stack:
+        for owner, attribute in methods:
+            stack.enter_context(patch.object(owner, attribute, wrap(getattr(owner, attribute))))
+        yield

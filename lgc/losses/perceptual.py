@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lgc.losses.placed import Placed
+
 Scale = Literal["native", "double", "mixed"]
 SHIFTS: Final = 4
 """Alignments each way; SqueezeNet steps by as many pixels after two layers."""
@@ -33,7 +35,7 @@ class PerceptualLoss(nn.Module):
         self._lpips = [lpips]  # in a list: frozen weights of a package are no part of our state
         self._scale: Scale = scale
         self._jitter = jitter
-        self._numbers = torch.zeros(0, dtype=torch.long)
+        self._numbers = Placed()
 
     def draw(self, x: torch.Tensor) -> bool:
         """Decide how to look from now on at pictures such as ``x`` (.., H, W); whether enlarged."""
@@ -42,9 +44,7 @@ class PerceptualLoss(nn.Module):
         numbers = torch.cat(
             [torch.stack(corner), torch.randint(SHIFTS, (2,)), torch.randint(2, (2,)), torch.randperm(3)]
         )
-        if len(self._numbers) == 0 or self._numbers.device != x.device:
-            self._numbers = numbers.to(x.device)
-        self._numbers.copy_(numbers)  # in place: what a GPU has recorded reads it there
+        self._numbers.put(numbers, x.device)
         return enlarge
 
     def forward(self, x_hat: torch.Tensor, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
@@ -55,7 +55,7 @@ class PerceptualLoss(nn.Module):
         return lpips(seen_hat, seen, normalize=True).float().mean()
 
     def _look(self, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
-        top, left, down, right, over, across = self._numbers[:6].unbind()
+        top, left, down, right, over, across, *_ = (numbers := self._numbers.get()).unbind()
         if enlarge:
             rows, columns = (_range(side // 2, x.device) for side in x.shape[-2:])
             x = x.index_select(2, top + rows).index_select(3, left + columns)
@@ -63,7 +63,7 @@ class PerceptualLoss(nn.Module):
         if self._jitter:
             rows, columns = (_range(side - SHIFTS + 1, x.device) for side in x.shape[-2:])
             rows = torch.where(over > 0, rows.flip(0), rows)
-            x = x.index_select(1, self._numbers[6:]).index_select(2, down + rows).index_select(3, right + columns)
+            x = x.index_select(1, numbers[6:]).index_select(2, down + rows).index_select(3, right + columns)
             if x.shape[-2] == x.shape[-1]:
                 x = torch.where(across > 0, x.mT, x)
         return x

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,15 +23,6 @@ from lgc.training.trainer import Validation
 from lgc.training.validation import sheet
 
 
-@dataclass(frozen=True)
-class BaselinePlan:
-    """What a step of baseline training does."""
-
-    perceptual: bool
-    enlarged: bool
-    """Whether LPIPS looks at enlarged parts."""
-
-
 class BaselineObjective(Objective):
     """``L = bits per pixel + lambda 255^2 MSE``, as the networks' authors have it; LPIPS beside it when asked."""
 
@@ -49,14 +39,12 @@ class BaselineObjective(Objective):
         self._lmbda, self._weight, self._from = lmbda, perceptual_weight, perceptual_from
         self._perceptual = [perceptual]  # in a list: not this objective's to train, save or average
 
-    def plan(self, batch: Batch, progress: float) -> BaselinePlan:
-        """LPIPS from its share of the way on; also draws how it looks."""
-        perceptual = self._perceptual[0]
-        looks = perceptual is not None and bool(self._weight) and progress >= self._from
-        enlarged = perceptual is not None and looks and perceptual.draw(batch.x)
-        return BaselinePlan(looks, enlarged)
+    def plan(self, batch: Batch, progress: float) -> bool | None:
+        """Whether LPIPS looks at enlarged parts; None until its share of the way."""
+        perceptual, looks = self._perceptual[0], bool(self._weight) and progress >= self._from
+        return perceptual.draw(batch.x) if perceptual is not None and looks else None
 
-    def forward(self, batch: Batch, plan: BaselinePlan, shared: Mapping[str, torch.Tensor]) -> Outcome:
+    def forward(self, batch: Batch, plan: bool | None, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch, as planned."""
         x, terms = batch.x, WeightedTerms()
         out = self.network(images.pad(x, networks.STRIDE))
@@ -65,8 +53,8 @@ class BaselineObjective(Objective):
         terms.add("rate", bits_per_pixel(likelihoods, "all", x.shape[-2] * x.shape[-1]), 1.0)
         terms.add("distortion", mse255(x_hat, x), self._lmbda)
         perceptual = self._perceptual[0]
-        if perceptual is not None and plan.perceptual:
-            terms.add("perceptual", perceptual(x_hat, x, plan.enlarged), self._weight)
+        if perceptual is not None and plan is not None:
+            terms.add("perceptual", perceptual(x_hat, x, plan), self._weight)
         network: Any = self.network
         terms.add("aux", network.aux_loss(), 1.0)
         return Outcome(terms.total, terms.values)

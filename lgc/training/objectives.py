@@ -23,6 +23,7 @@ from lgc.losses.adversarial import AdversarialKind, discriminator_loss, generato
 from lgc.losses.distortion import mse255
 from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
+from lgc.losses.placed import Placed
 from lgc.losses.rate import RateController, bits_per_pixel
 from lgc.losses.tasks import Told, task_losses
 from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
@@ -154,9 +155,8 @@ class CodecPlan:
     """What a step of codec training does."""
 
     quantised: bool
-    perceptual: bool
-    enlarged: bool
-    """Whether LPIPS looks at enlarged parts."""
+    enlarged: bool | None
+    """Whether LPIPS looks at enlarged parts; None when it does not look."""
     adversarial: bool
     told: Told | None
     """None without tasks."""
@@ -197,20 +197,21 @@ class CodecObjective(Objective):
         # in lists: these are not this objective's to train, save or average
         self._perceptual = [perceptual]
         self._discriminator = [discriminator]
-        self._multipliers = torch.ones(0)
+        self._multipliers = Placed()
 
     def plan(self, batch: Batch, progress: float) -> CodecPlan:
         """By the schedule; also draws how LPIPS looks, and asks the controllers what rates cost now."""
-        schedule, perceptual, device = self.schedule, self._perceptual[0], batch.x.device
+        schedule, weights, perceptual = self.schedule, self.weights, self._perceptual[0]
         multipliers = torch.tensor([getattr(self.controllers, layer).multiplier for layer in LAYERS])
-        if len(self._multipliers) == 0 or self._multipliers.device != device:
-            self._multipliers = multipliers.to(device)
-        self._multipliers.copy_(multipliers)
-        looks = perceptual is not None and progress >= schedule.perceptual_from
-        enlarged = perceptual is not None and looks and perceptual.draw(batch.x)
+        self._multipliers.put(multipliers, batch.x.device)
+        looks = bool(weights.perceptual or weights.base_perceptual) and progress >= schedule.perceptual_from
+        judged = self._discriminator[0] is not None and bool(weights.adversarial)
         told = None if self.analyzers is None else Told.by(batch.masks, batch.attributes, batch.pose)
         return CodecPlan(
-            progress >= schedule.quantise_from, looks, enlarged, progress >= schedule.adversarial_from, told
+            quantised=progress >= schedule.quantise_from,
+            enlarged=perceptual.draw(batch.x) if perceptual is not None and looks else None,
+            adversarial=judged and progress >= schedule.adversarial_from,
+            told=told,
         )
 
     def forward(self, batch: Batch, plan: CodecPlan, shared: Mapping[str, torch.Tensor]) -> Outcome:
@@ -225,7 +226,7 @@ class CodecObjective(Objective):
         terms.add("distortion", mse255(out.x_hat, x), weights.distortion)
         if out.x_base is not None:
             terms.add("base.distortion", mse255(out.x_base, x[:base_count]), weights.base_distortion)
-        if plan.perceptual:
+        if plan.enlarged is not None:
             self._add_perceptual(terms, out, x, plan.enlarged)
         if plan.adversarial:
             left = self._add_adversarial(terms, out, x)
@@ -242,7 +243,7 @@ class CodecObjective(Objective):
         return bool(weights.base_distortion or weights.base_perceptual or weights.base_adversarial)
 
     def _add_rates(self, terms: WeightedTerms, out: LayeredOutput, pixels: int) -> None:
-        for layer, multiplier in zip(LAYERS, self._multipliers.unbind(), strict=True):
+        for layer, multiplier in zip(LAYERS, self._multipliers.get().unbind(), strict=True):
             output = getattr(out, layer)
             rate = bits_per_pixel(out.likelihoods, layer, pixels)
             terms.add(f"rate.{layer}", rate, getattr(self.weights, f"rate_{layer}"), multiplier)
@@ -250,8 +251,7 @@ class CodecObjective(Objective):
 
     def _add_perceptual(self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor, enlarged: bool) -> None:
         perceptual = self._perceptual[0]
-        if perceptual is None:
-            return
+        assert perceptual is not None
         if self.weights.perceptual:
             terms.add("perceptual", perceptual(out.x_hat, x, enlarged), self.weights.perceptual)
         if out.x_base is not None and self.weights.base_perceptual:
@@ -265,8 +265,7 @@ class CodecObjective(Objective):
         self, terms: WeightedTerms, out: LayeredOutput, x: torch.Tensor
     ) -> Mapping[str, torch.Tensor]:
         discriminator = self._discriminator[0]
-        if discriminator is None or not self.weights.adversarial:
-            return {}
+        assert discriminator is not None
         latents = torch.cat([out.semantic.y_hat, out.reconstruction.y_hat], dim=1).detach()
         discriminator.requires_grad_(False)
         fake = discriminator(out.x_hat, latents)

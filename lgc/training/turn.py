@@ -34,9 +34,9 @@ class Turn(Protocol):
 def make_turn(player: Player, context: Context, dtype: torch.dtype, record: bool) -> Turn:
     """The turn of ``player``, with convolutions in ``dtype``; recorded where there is one worker and it is a GPU."""
     turn = DirectTurn(player, context, dtype)
-    return (
-        RecordedTurn(turn, context) if record and context.device.type == "cuda" and context.world_size == 1 else turn
-    )
+    if record and context.device.type == "cuda" and context.world_size == 1:
+        return RecordedTurn(turn, context)
+    return turn
 
 
 class DirectTurn:
@@ -74,8 +74,7 @@ class RecordedTurn:
         plan = self._direct.player.objective.plan(batch, progress)
         if not self._works:
             return self._direct.run(batch, plan, shared)
-        key = (plan, _shapes(vars(batch)), _shapes(shared))
-        recording = self._recordings.pop(key, None)
+        recording = self._recordings.pop(plan, None)
         if recording is None:
             if len(self._recordings) >= _KEPT:
                 del self._recordings[next(iter(self._recordings))]  # the one not played for longest
@@ -89,7 +88,7 @@ class RecordedTurn:
                 said = str(error).splitlines()[0]
                 self._context.say(f"{self._direct.player.name}: steps cannot be recorded ({said}); going on without")
                 return self._direct.run(batch, plan, shared)
-        self._recordings[key] = recording  # as the last
+        self._recordings[plan] = recording  # as the last
         return recording.play(batch, shared)
 
 
@@ -137,7 +136,3 @@ def _beside(device: torch.device, run: Callable[[], object]) -> None:
         for _ in range(_WARM_UP):
             run()
     torch.cuda.current_stream(device).wait_stream(stream)
-
-
-def _shapes(tensors: Mapping[str, torch.Tensor]) -> Hashable:
-    return tuple((name, tuple(value.shape)) for name, value in tensors.items())

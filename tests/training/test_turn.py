@@ -71,6 +71,18 @@ def test_a_cpu_and_several_workers_record_nothing(tmp_path: Path) -> None:
     assert isinstance(make_turn(player("cpu", False), context, torch.float32, record=True), DirectTurn)
 
 
+def test_what_costs_nothing_is_not_planned(shards: Path) -> None:
+    """A term of weight 0 makes no kind of step of its own."""
+    objective: Any = player("cpu", True).objective
+    objective._perceptual[0] = Mock(draw=lambda x: True)
+    (batch, *_) = batches(shards, "cpu")
+    assert objective.plan(batch, 0.9).enlarged is None  # WEIGHTS have no perceptual term
+    assert objective.plan(batch, 0.9).adversarial
+    objective.weights = replace(WEIGHTS, base_perceptual=1.0, adversarial=0.0)
+    assert objective.plan(batch, 0.9).enlarged is True
+    assert not objective.plan(batch, 0.9).adversarial
+
+
 @pytest.mark.gpu
 def test_who_records(tmp_path: Path) -> None:
     context: Any = LocalContext(tmp_path, "cuda")
