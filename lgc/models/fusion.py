@@ -1,10 +1,11 @@
 """Adaptive instance normalisation: how the semantic layer steers the decoder.
 
 Content is normalised, then scaled and shifted as the style features say (Huang and Belongie, ICCV 2017,
-arXiv 1703.06868). Two forms:
+arXiv 1703.06868). Three forms:
 
 * ``global``: one scale and shift a channel, from pooled style (the paper's form);
-* ``spatial``: maps of them, from style features at each place (as in SPADE, Park et al., CVPR 2019).
+* ``spatial``: maps of them, from style features at each place (as in SPADE, Park et al., CVPR 2019);
+* ``additive``: as ``spatial``, and the decoder adds style features to the content before its first block.
 
 Content is normalised over channels at each place instead of over places in each channel: instance statistics
 depend on the picture's size and darken flat regions (Mentzer et al., "HiFiC", NeurIPS 2020, appendix A), and
@@ -21,7 +22,7 @@ from torch.nn import functional
 
 from lgc.models.blocks import activate, conv
 
-FusionKind = Literal["global", "spatial"]
+FusionKind = Literal["global", "spatial", "additive"]
 
 
 def channel_norm(x: torch.Tensor) -> torch.Tensor:
@@ -43,7 +44,7 @@ class AdaIN(nn.Module):
     def forward(self, content: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
         """content (B, C, H, W), style (B, S, h, w), or (B, S, 1, 1) when pooled -> (B, C, H, W)."""
         scale_and_shift = self.modulation(style)
-        if self.kind == "spatial" and content.shape[-1] != style.shape[-1]:
+        if self.kind != "global" and content.shape[-1] != style.shape[-1]:
             # the maps are smooth, so modulating at the style's resolution and enlarging is the cheap order
             scale_and_shift = functional.interpolate(
                 scale_and_shift, size=content.shape[-2:], mode="bilinear", align_corners=False

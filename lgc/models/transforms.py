@@ -92,6 +92,8 @@ class SynthesisTransform(nn.Module):
         self.fusion: FusionKind = fusion
         self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
         self.content = conv(reconstruction_channels, sixteenth)
+        # steering alone is a narrow way for half of the bits: modulations start small, within branches that start small
+        self.enter = conv(style_channels, sixteenth, 1) if fusion == "additive" else None
 
         def blocks(channels: int) -> nn.ModuleList:
             return nn.ModuleList(FusionBlock(channels, style_channels, fusion) for _ in range(widths.depth))
@@ -117,6 +119,8 @@ class SynthesisTransform(nn.Module):
     def paint(self, style: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """Picture from style features and content latents."""
         h = self.content(y_r_hat)
+        if self.enter is not None:
+            h = h + self.enter(style)
         for block in self.blocks_16:
             h = block(h, style)
         h = self.to_eighth(activate(h))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import parse, strip
 from lgc.entropy.exact import IntegerNetwork
 from lgc.errors import BitstreamError, ModelError
+from lgc.models.fusion import FusionKind
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 
@@ -341,7 +343,7 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fusion", ["spatial", "global"])
+@pytest.mark.parametrize("fusion", get_args(FusionKind))
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_configuration_decodes_what_it_encoded(
     name: str,

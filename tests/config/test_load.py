@@ -49,7 +49,7 @@ class TestParse:
             ("train_codec.lr", "1e-3", "must be a number, not '1e-3'"),
             ("data.split_rule", "random", "must be one of official, hash, not 'random'"),
             ("model.semantic.steps", "groups3", "must be one of single, checkerboard, groups2, groups4"),
-            ("model.fusion", None, "must be one of global, spatial, not None"),
+            ("model.fusion", None, "must be one of global, spatial, additive, not None"),
             ("train_codec.perceptual.net", "resnet", "must be one of squeeze, alex, vgg"),
             ("model", None, "must be a mapping, not None"),
             ("model.semantic", 5, "must be a mapping, not 5"),

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
-from lgc.models.fusion import AdaIN, FusionBlock, channel_norm
+from lgc.models.fusion import AdaIN, FusionBlock, FusionKind, channel_norm
 from lgc.models.transforms import AnalysisTransform, PixelEncoder, SynthesisTransform, Widths
 
 WIDTHS = Widths((8, 12, 16), 1)
@@ -26,7 +28,7 @@ def test_latents_are_at_a_sixteenth(depth: int, size: tuple[int, int]) -> None:
     assert synthesis(widths=widths)(y_s, y_r).shape == x.shape
 
 
-@pytest.mark.parametrize("fusion", ["spatial", "global"])
+@pytest.mark.parametrize("fusion", get_args(FusionKind))
 def test_both_streams_reach_the_picture(fusion: str) -> None:
     g_s = synthesis(fusion)
     torch.manual_seed(1)
@@ -37,23 +39,35 @@ def test_both_streams_reach_the_picture(fusion: str) -> None:
         assert (g_s(y_s, y_r + torch.randn_like(y_r)) - picture).abs().max() > 1e-3
 
 
-def test_style_of_spatial_and_global_fusion() -> None:
+def test_style_of_each_fusion() -> None:
     y_s = torch.randn(2, 4, 3, 5)
+    assert synthesis("additive").style_of(y_s).shape == (2, 8, 3, 5)
     assert synthesis("spatial").style_of(y_s).shape == (2, 8, 3, 5)
     assert synthesis("global").style_of(y_s).shape == (2, 8, 1, 1)
 
 
-def test_far_away_places_do_not_see_each_other_with_spatial_fusion() -> None:
+def test_additive_fusion_hears_the_semantics_from_the_start() -> None:
+    """Steering alone barely does before it is trained."""
+    y_s, y_r = torch.randn(1, 4, 3, 3), torch.randn(1, 6, 3, 3)
+    changes = {}
+    for fusion in ("spatial", "additive"):
+        g_s = synthesis(fusion)
+        with torch.no_grad():
+            changes[fusion] = (g_s(y_s + 1, y_r) - g_s(y_s, y_r)).std().item()
+    assert changes["additive"] > 3 * changes["spatial"]
+
+
+def test_far_away_places_do_not_see_each_other_unless_style_is_pooled() -> None:
     """So that large pictures could be decoded in tiles; pooled style forbids it."""
     changes = {}
-    for fusion in ("spatial", "global"):
+    for fusion in get_args(FusionKind):
         g_s = synthesis(fusion)
         y_s, y_r = torch.zeros(1, 4, 1, 24), torch.zeros(1, 6, 1, 24)
         other = y_s.clone()
         other[..., 0] = 5
         with torch.no_grad():
             changes[fusion] = (g_s(other, y_r) - g_s(y_s, y_r)).abs()[..., -64:].max().item()
-    assert changes["spatial"] < 1e-6 < changes["global"]
+    assert max(changes["spatial"], changes["additive"]) < 1e-6 < changes["global"]
 
 
 def test_channel_norm() -> None:
