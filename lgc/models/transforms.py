@@ -92,7 +92,7 @@ class SynthesisTransform(nn.Module):
         self.fusion: FusionKind = fusion
         self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
         self.content = conv(reconstruction_channels, sixteenth)
-        # steering alone is a narrow way for half of the bits: modulations start small, within branches that start small
+        # steering alone is a narrow way for half of the bits: modulations start small, in branches that start small
         self.enter = conv(style_channels, sixteenth, 1) if fusion == "additive" else None
 
         def blocks(channels: int) -> nn.ModuleList:
