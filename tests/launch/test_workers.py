@@ -37,7 +37,7 @@ def test_fewest_and_most(overrides: Sequence[str], workers: tuple[int, int]) -> 
 )
 def test_every_number_in_between_must_share_the_batch(overrides: Sequence[str]) -> None:
     with pytest.raises(TrainingError, match=r"^a batch of 16 cannot be shared by 3 workers; choose a multiple"):
-        check(*overrides)
+        check(*overrides, "train_codec.settings.batch_size=16")
 
 
 def test_more_at_least_than_at_most_is_refused() -> None:
