@@ -55,7 +55,8 @@ class PerceptualLoss(nn.Module):
         return lpips(seen_hat, seen, normalize=True).float().mean()
 
     def _look(self, x: torch.Tensor, enlarge: bool) -> torch.Tensor:
-        top, left, down, right, over, across, *_ = (numbers := self._numbers.get()).unbind()
+        numbers = self._numbers.get()
+        top, left, down, right, over, across = numbers[:6].unbind()
         if enlarge:
             rows, columns = (_range(side // 2, x.device) for side in x.shape[-2:])
             x = x.index_select(2, top + rows).index_select(3, left + columns)
