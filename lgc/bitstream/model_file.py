@@ -181,6 +181,7 @@ def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelIn
             semantic=LayerConfig(**shape["semantic"]),
             reconstruction=LayerConfig(**shape["reconstruction"]),
             fusion=shape["fusion"],
+            main_line=shape.get("main_line", "activated"),  # older files do not name theirs
         )
         analyzer = raw["analyzer"]
         if analyzer is not None:
@@ -194,7 +195,10 @@ def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelIn
 def _model_id(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> bytes:
     """Of all that a decoder needs: architecture, integer networks, tables, and the weights of ``g_s``."""
     decoding = {name: v for name, v in tensors.items() if name.startswith(("exact.", "tables.", "net.g_s."))}
-    return _digest(decoding, json.dumps(asdict(architecture), sort_keys=True)).digest()[:4]
+    shape = asdict(architecture)
+    if architecture.main_line == "activated":
+        del shape["main_line"]  # the ids of models from before there was a choice
+    return _digest(decoding, json.dumps(shape, sort_keys=True)).digest()[:4]
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], start: str) -> Any:

@@ -31,7 +31,7 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
     network = networks.make_network(network_name, training.channels, training.latent_channels)
     perceptual, metric, off = make_perceptual(training.perceptual)
     objective = BaselineObjective(
-        network, quality / LAMBDA_UNIT, training.perceptual_weight, training.perceptual_from, perceptual
+        network, quality / LAMBDA_UNIT, training.perceptual_ratio, training.perceptual_from, perceptual
     )
     groups = codec_groups(network, networks.DENSITY, training.lr)
     modules = {"network": network}
@@ -44,7 +44,7 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
         loader=make_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
         validator=BaselineValidator(Split(paths.data, "val"), training.validation_images, metric),
-        notices=(off,) if perceptual is None and training.perceptual_weight else (),
+        notices=(off,) if perceptual is None and training.perceptual_ratio else (),
     )
 
 
@@ -63,6 +63,6 @@ def network_facts(config: Config) -> dict[str, str]:
         "lambda": f"{quality / LAMBDA_UNIT:g}",
         "trained on": f"{config.data.name}, {training.settings.samples} samples",
     }
-    if training.perceptual_weight:
-        facts["perceptual"] = f"{training.perceptual_weight:g} x LPIPS-{training.perceptual.net}"
+    if training.perceptual_ratio:
+        facts["perceptual"] = f"lambda x {training.perceptual_ratio:g} x LPIPS-{training.perceptual.net}"
     return facts

@@ -31,6 +31,7 @@ def architecture(config: ModelConfig) -> Architecture:
     return Architecture(
         widths=config.widths,
         fusion=config.fusion,
+        main_line=config.main_line,
         semantic=LayerConfig(
             channels=semantic.channels,
             hyper_channels=semantic.hyper_channels,

@@ -15,6 +15,7 @@ from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.metrics.identity import Embedding
 from lgc.models.analysis import AnalyzerConfig
+from lgc.models.blocks import MainLine
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
@@ -87,6 +88,7 @@ class ModelConfig:
 
     widths: Widths
     fusion: FusionKind
+    main_line: MainLine
     semantic: SemanticConfig
     reconstruction: ReconstructionConfig
     analyzer: AnalyzerConfig
@@ -186,8 +188,9 @@ class BaselineTraining:
     ema_decay: float
     clip_norm: float
     augment: Augment
-    perceptual_weight: float
-    """Of LPIPS beside bits per pixel; 0 trains for rate and distortion alone, as the networks' authors did."""
+    perceptual_ratio: float
+    """How much LPIPS counts beside the squared error (of 0 to 255), at every lambda alike; in ``train_codec`` it is
+    ``weights.perceptual / weights.distortion``. 0 trains for rate and distortion alone, as the authors did."""
     perceptual_from: float
     """Share of the stage after which the perceptual term begins."""
     perceptual: PerceptualConfig

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import nn
 from torch.nn import functional
 
+MainLine = Literal["activated", "linear"]
+"""What stands between the stages of a transform: an activation, or nothing. Blocks branch off to activations of their
+own either way. With nothing between, a transform is a linear one plus what its branches add to it (the clean path of
+He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016), and a codec learns faster: docs/results.md."""
 SLOPE = 0.1
 
 
 def activate(x: torch.Tensor) -> torch.Tensor:
     """Leaky ReLU; cheap on every device and without dead units."""
     return functional.leaky_relu(x, SLOPE)
+
+
+def between(main_line: MainLine) -> Callable[[torch.Tensor], torch.Tensor]:
+    """What is done to features from one stage to the next."""
+    return activate if main_line == "activated" else _pass
+
+
+def _pass(x: torch.Tensor) -> torch.Tensor:
+    return x
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:
@@ -21,6 +37,14 @@ def conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int 
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
+
+
+@torch.no_grad()
+def start_linear(module: nn.Module) -> None:
+    """Take back what :func:`conv` adds for activations: on a linear main line variance is kept without it."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.div_(nn.init.calculate_gain("leaky_relu", SLOPE))
 
 
 class ResBlock(nn.Module):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import nn
 
+from lgc.models.blocks import MainLine, start_linear
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Density, LatentLayer, LayerConfig, LayerOutput
 from lgc.models.transforms import AnalysisTransform, SynthesisTransform, Widths
@@ -21,9 +23,13 @@ class Architecture:
     semantic: LayerConfig
     reconstruction: LayerConfig
     fusion: FusionKind = "spatial"
+    main_line: MainLine = "activated"
 
     def __post_init__(self) -> None:
-        """Check that the layers fit together; :class:`ValueError` otherwise."""
+        """Check that the layers fit together and the names are known; :class:`ValueError` otherwise."""
+        for value, known in ((self.fusion, get_args(FusionKind)), (self.main_line, get_args(MainLine))):
+            if value not in known:
+                raise ValueError(f"unknown form of decoder {value!r}; there are {', '.join(known)}")
         if self.semantic.context_channels:
             raise ValueError("the semantic layer is coded alone: its context_channels must be 0")
         if self.reconstruction.context_channels not in (0, self.semantic.channels):
@@ -63,10 +69,14 @@ class LayeredCompressor(nn.Module):
         super().__init__()
         self.architecture = architecture
         semantic, reconstruction = architecture.semantic, architecture.reconstruction
-        self.g_a = AnalysisTransform(architecture.widths, semantic.channels, reconstruction.channels)
+        widths, main_line = architecture.widths, architecture.main_line
+        self.g_a = AnalysisTransform(widths, semantic.channels, reconstruction.channels, main_line)
         self.g_s = SynthesisTransform(
-            architecture.widths, semantic.channels, reconstruction.channels, architecture.fusion
+            widths, semantic.channels, reconstruction.channels, architecture.fusion, main_line
         )
+        if main_line == "linear":
+            start_linear(self.g_a)
+            start_linear(self.g_s)
         self.semantic = LatentLayer(semantic)
         self.reconstruction = LatentLayer(reconstruction)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lgc.models.blocks import Upsample, activate, conv, res_blocks
+from lgc.models.blocks import MainLine, Upsample, between, conv, res_blocks
 from lgc.models.fusion import FusionBlock, FusionKind
 
 STRIDE: Final = 16
@@ -62,16 +62,19 @@ class PixelEncoder(nn.Module):
 class AnalysisTransform(nn.Module):
     """``g_a``: one trunk, then a branch for each latent."""
 
-    def __init__(self, widths: Widths, semantic_channels: int, reconstruction_channels: int) -> None:
+    def __init__(
+        self, widths: Widths, semantic_channels: int, reconstruction_channels: int, main_line: MainLine
+    ) -> None:
         super().__init__()
         last = widths.channels[-1]
+        self._between = between(main_line)
         self.trunk = PixelEncoder(widths)
         self.semantic = nn.Sequential(res_blocks(last, 1), conv(last, semantic_channels))
         self.reconstruction = nn.Sequential(res_blocks(last, 1), conv(last, reconstruction_channels))
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 3, H, W) in [0, 1] -> ``y_s``, ``y_r``, each (B, C, H / 16, W / 16)."""
-        features = activate(self.trunk(x))
+        features = self._between(self.trunk(x))
         return self.semantic(features), self.reconstruction(features)
 
 
@@ -84,12 +87,14 @@ class SynthesisTransform(nn.Module):
         semantic_channels: int,
         reconstruction_channels: int,
         fusion: FusionKind,
+        main_line: MainLine,
         style_channels: int = 64,
     ) -> None:
         super().__init__()
         quarter, eighth, sixteenth = widths.channels
         half = max(quarter // 2, 12)
         self.fusion: FusionKind = fusion
+        self._between = between(main_line)
         self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
         self.content = conv(reconstruction_channels, sixteenth)
         # steering alone is a narrow way for half of the bits: modulations start small, in branches that start small
@@ -113,7 +118,7 @@ class SynthesisTransform(nn.Module):
 
     def style_of(self, y_s_hat: torch.Tensor) -> torch.Tensor:
         """Style features: (B, S, h, w), or (B, S, 1, 1) with global fusion."""
-        style = activate(self.style(y_s_hat))
+        style = self._between(self.style(y_s_hat))
         return functional.adaptive_avg_pool2d(style, 1) if self.fusion == "global" else style
 
     def paint(self, style: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
@@ -123,11 +128,11 @@ class SynthesisTransform(nn.Module):
             h = h + self.enter(style)
         for block in self.blocks_16:
             h = block(h, style)
-        h = self.to_eighth(activate(h))
+        h = self.to_eighth(self._between(h))
         for block in self.blocks_8:
             h = block(h, style)
-        h = self.to_quarter(activate(h))
+        h = self.to_quarter(self._between(h))
         for block in self.blocks_4:
             h = block(h, style)
-        h = self.blocks_2(self.to_half(activate(h)))
-        return self.to_rgb(activate(self.to_full(activate(h)))) + 0.5
+        h = self.blocks_2(self.to_half(self._between(h)))
+        return self.to_rgb(self._between(self.to_full(self._between(h)))) + 0.5

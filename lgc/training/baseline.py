@@ -24,24 +24,24 @@ from lgc.training.validation import sheet
 
 
 class BaselineObjective(Objective):
-    """``L = bits per pixel + lambda 255^2 MSE``, as the networks' authors have it; LPIPS beside it when asked."""
+    """``L = bits per pixel + lambda (255^2 MSE + ratio LPIPS)``; its authors have no LPIPS, which is a ratio of 0."""
 
     def __init__(
         self,
         network: nn.Module,
         lmbda: float,
-        perceptual_weight: float = 0.0,
+        perceptual_ratio: float = 0.0,
         perceptual_from: float = 0.0,
         perceptual: PerceptualLoss | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._lmbda, self._weight, self._from = lmbda, perceptual_weight, perceptual_from
+        self._lmbda, self._ratio, self._from = lmbda, perceptual_ratio, perceptual_from
         self._perceptual = [perceptual]  # in a list: not this objective's to train, save or average
 
     def plan(self, batch: Batch, progress: float) -> bool | None:
         """Whether LPIPS looks at enlarged parts; None until its share of the way."""
-        perceptual, looks = self._perceptual[0], bool(self._weight) and progress >= self._from
+        perceptual, looks = self._perceptual[0], bool(self._ratio) and progress >= self._from
         return perceptual.draw(batch.x) if perceptual is not None and looks else None
 
     def forward(self, batch: Batch, plan: bool | None, shared: Mapping[str, torch.Tensor]) -> Outcome:
@@ -54,7 +54,7 @@ class BaselineObjective(Objective):
         terms.add("distortion", mse255(x_hat, x), self._lmbda)
         perceptual = self._perceptual[0]
         if perceptual is not None and plan is not None:
-            terms.add("perceptual", perceptual(x_hat, x, plan), self._weight)
+            terms.add("perceptual", perceptual(x_hat, x, plan), self._lmbda * self._ratio)
         network: Any = self.network
         terms.add("aux", network.aux_loss(), 1.0)
         return Outcome(terms.total, terms.values)

@@ -72,6 +72,14 @@ class TestRoundTrip:
         assert ids[0] == ids[1] == ids[2]
         assert ids[3] != ids[0]
 
+    def test_the_main_line_is_part_of_the_id(
+        self, small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        linear = replace(small_architecture, main_line="linear")
+        paths = [write_model(tmp_path / f"{a.main_line}.safetensors", a) for a in (small_architecture, linear)]
+        assert load_model(paths[1]).info.architecture == linear
+        assert read_info(paths[0])[1] != read_info(paths[1])[1]
+
     def test_loaded_networks_are_frozen(self, model_file: Path) -> None:
         model = load_model(model_file)
         for network in (model.compressor, *model.analyzers.values()):
@@ -85,6 +93,11 @@ class TestRoundTrip:
             name for name in tensors if name.startswith("net.") and (".predict." in name or ".refine." in name)
         ]
         assert tensors["exact.reconstruction.predict.0.weight"].dtype == torch.int16
+
+    def test_files_of_before_there_was_a_choice_of_main_line(self, own: Path) -> None:
+        tensors, about = read(own)
+        assert about["architecture"].pop("main_line") == "activated"
+        assert load_model(write(own, tensors, about)).model_id == load_model(own).model_id
 
     def test_parents_are_made(
         self, small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path
@@ -129,6 +142,13 @@ class TestRefuses:
             for read_one in (load_model, read_info):
                 with pytest.raises(ModelError, match="no such model file; train one"):
                     read_one(path)
+
+    @pytest.mark.parametrize("name", ["fusion", "main_line"])
+    def test_unknown_forms(self, own: Path, name: str) -> None:
+        tensors, about = read(own)
+        about["architecture"][name] = "curved"
+        with pytest.raises(ModelError, match=r"not an lgc model.*unknown form of decoder 'curved'"):
+            load_model(write(own, tensors, about))
 
     @pytest.mark.parametrize("content", [b"", b"text", b"\xff" * 200, struct.pack("<Q", 1 << 60) + b"{}"])
     def test_what_is_no_model_file(self, tmp_path: Path, content: bytes) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lgc.models.blocks import ResBlock, Upsample, activate, channels_last, conv, res_blocks
+from lgc.models.blocks import ResBlock, Upsample, activate, channels_last, conv, res_blocks, start_linear
 
 
 def test_same_convolution_keeps_the_size() -> None:
@@ -21,6 +21,15 @@ def test_residual_block_starts_near_the_identity() -> None:
     block, x = ResBlock(16), torch.randn(4, 16, 8, 8)
     change = (block(x) - x).detach()
     assert 0 < change.std() < 0.3
+
+
+def test_a_linear_start_keeps_the_variance() -> None:
+    torch.manual_seed(0)
+    layer = conv(64, 256)
+    x = torch.randn(4, 64, 16, 16)
+    assert layer(x)[..., 1:-1, 1:-1].var().item() == pytest.approx(2, rel=0.1)  # as activations need it
+    start_linear(layer)
+    assert layer(x)[..., 1:-1, 1:-1].var().item() == pytest.approx(1, rel=0.1)
 
 
 def test_upsampling_starts_without_a_grid() -> None:

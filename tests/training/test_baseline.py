@@ -59,7 +59,7 @@ def test_the_objective_is_bits_plus_lambda_times_distortion(batch: Batch) -> Non
 @pytest.mark.parametrize(("progress", "there"), [(0.2, False), (0.6, True)])
 def test_the_perceptual_term_begins_when_it_should(batch: Batch, progress: float, there: bool) -> None:
     network = networks.make_network("bmshj2018_hyperprior", 4, 6)
-    objective = BaselineObjective(network, 0.01, 2.0, 0.5, Constant())  # type: ignore[arg-type]
+    objective = BaselineObjective(network, 0.01, 200.0, 0.5, Constant())  # type: ignore[arg-type]
     outcome = objective(batch, objective.plan(batch, progress), {})
     assert ("perceptual" in outcome.terms) is there
     rest = outcome.terms["rate"] + 0.01 * outcome.terms["distortion"] + outcome.terms["aux"]
