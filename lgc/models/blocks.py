@@ -23,11 +23,7 @@ def activate(x: torch.Tensor) -> torch.Tensor:
 
 def between(main_line: MainLine) -> Callable[[torch.Tensor], torch.Tensor]:
     """What is done to features from one stage to the next."""
-    return activate if main_line == "activated" else _pass
-
-
-def _pass(x: torch.Tensor) -> torch.Tensor:
-    return x
+    return activate if main_line == "activated" else nn.Identity()
 
 
 def conv(in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1) -> nn.Conv2d:

@@ -36,7 +36,7 @@ def test_both_streams_reach_the_picture(fusion: str) -> None:
     y_s, y_r = torch.randn(1, 4, 3, 3), torch.randn(1, 6, 3, 3)
     with torch.no_grad():
         picture = g_s(y_s, y_r)
-        assert (g_s(y_s + torch.randn_like(y_s), y_r) - picture).abs().max() > 1e-5
+        assert (g_s(y_s + torch.randn_like(y_s), y_r) - picture).abs().max() > 1e-3
         assert (g_s(y_s, y_r + torch.randn_like(y_r)) - picture).abs().max() > 1e-3
 
 
