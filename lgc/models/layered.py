@@ -9,7 +9,7 @@ from typing import get_args
 import torch
 from torch import nn
 
-from lgc.models.blocks import MainLine, start_linear
+from lgc.models.blocks import MainLine
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Density, LatentLayer, LayerConfig, LayerOutput
 from lgc.models.transforms import AnalysisTransform, SynthesisTransform, Widths
@@ -27,9 +27,9 @@ class Architecture:
 
     def __post_init__(self) -> None:
         """Check that the layers fit together and the names are known; :class:`ValueError` otherwise."""
-        for value, known in ((self.fusion, get_args(FusionKind)), (self.main_line, get_args(MainLine))):
-            if value not in known:
-                raise ValueError(f"unknown form of decoder {value!r}; there are {', '.join(known)}")
+        for name, known in (("fusion", get_args(FusionKind)), ("main_line", get_args(MainLine))):
+            if (value := getattr(self, name)) not in known:
+                raise ValueError(f"unknown {name} {value!r}; there are {', '.join(known)}")
         if self.semantic.context_channels:
             raise ValueError("the semantic layer is coded alone: its context_channels must be 0")
         if self.reconstruction.context_channels not in (0, self.semantic.channels):
@@ -74,9 +74,6 @@ class LayeredCompressor(nn.Module):
         self.g_s = SynthesisTransform(
             widths, semantic.channels, reconstruction.channels, architecture.fusion, main_line
         )
-        if main_line == "linear":
-            start_linear(self.g_a)
-            start_linear(self.g_s)
         self.semantic = LatentLayer(semantic)
         self.reconstruction = LatentLayer(reconstruction)
 

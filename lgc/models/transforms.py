@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lgc.models.blocks import MainLine, Upsample, between, conv, res_blocks
+from lgc.models.blocks import MainLine, Upsample, between, conv, res_blocks, start_linear
 from lgc.models.fusion import FusionBlock, FusionKind
 
 STRIDE: Final = 16
@@ -71,6 +71,8 @@ class AnalysisTransform(nn.Module):
         self.trunk = PixelEncoder(widths)
         self.semantic = nn.Sequential(res_blocks(last, 1), conv(last, semantic_channels))
         self.reconstruction = nn.Sequential(res_blocks(last, 1), conv(last, reconstruction_channels))
+        if main_line == "linear":
+            start_linear(self)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 3, H, W) in [0, 1] -> ``y_s``, ``y_r``, each (B, C, H / 16, W / 16)."""
@@ -111,6 +113,8 @@ class SynthesisTransform(nn.Module):
         # the last convolution sees full resolution, so that it can smooth over sub-pixel blocks
         self.to_full = Upsample(half, 12)
         self.to_rgb = nn.Conv2d(12, 3, 3, padding=1)
+        if main_line == "linear":
+            start_linear(self)
 
     def forward(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> picture (B, 3, 16 h, 16 w), not clipped."""

@@ -147,7 +147,7 @@ class TestRefuses:
     def test_unknown_forms(self, own: Path, name: str) -> None:
         tensors, about = read(own)
         about["architecture"][name] = "curved"
-        with pytest.raises(ModelError, match=r"not an lgc model.*unknown form of decoder 'curved'"):
+        with pytest.raises(ModelError, match=rf"not an lgc model.*unknown {name} 'curved'"):
             load_model(write(own, tensors, about))
 
     @pytest.mark.parametrize("content", [b"", b"text", b"\xff" * 200, struct.pack("<Q", 1 << 60) + b"{}"])
