@@ -12,7 +12,7 @@ GOAL: Final = 0.95
 """Of the all-task result."""
 MEASURES: Final[Mapping[str, Sequence[str]]] = {
     "parsing": ("miou", "mean_f1", "pixel_accuracy"),
-    "attributes": ("attribute_balanced_accuracy", "attribute_accuracy"),
+    "attributes": ("attribute_detection", "attribute_balanced_accuracy", "attribute_accuracy"),
     "pose": ("pose_error",),
 }
 """Task metrics of each head."""

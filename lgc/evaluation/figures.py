@@ -24,7 +24,7 @@ _AXES: Final = (
     ("lpips_vgg", "LPIPS-vgg, lower is better"),
     ("dists", "DISTS, lower is better"),
     ("analysis.miou", "mIoU: our layers; others by the RGB reference"),
-    ("analysis.attribute_balanced_accuracy", "balanced attribute accuracy, likewise"),
+    ("analysis.attribute_detection", "attribute detection, likewise"),
 )
 _COLUMNS: Final = 3
 

@@ -33,7 +33,7 @@ from lgc.metrics.tasks import INFOS as TASKS
 COLUMNS: Final = (
     "bpp", "psnr", "ssim", "lpips_squeeze", "lpips_alex", "lpips_vgg", "lpips_squeeze_moved", "lpips_alex_moved",
     "lpips_vgg_moved", "grid", "reference_distance",
-    "rgb.miou", "analysis.miou", "analysis.attribute_balanced_accuracy",
+    "rgb.miou", "analysis.miou", "analysis.attribute_detection",
 )  # fmt: skip
 """The few by which codecs and commits are compared at a glance."""
 _TIMED_PICTURES = 16

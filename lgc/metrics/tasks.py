@@ -37,6 +37,12 @@ BALANCED_ACCURACY: Final = MetricInfo(
     "attribute_balanced_accuracy", "balanced attribute accuracy", "", 0.0, 1.0, "higher",
     "mean of true positive and true negative rate an attribute, then over attributes with both", "",
 )  # fmt: skip
+ATTRIBUTE_DETECTION: Final = MetricInfo(
+    "attribute_detection", "attribute detection", "", 0.0, 1.0, "higher",
+    "as balanced accuracy",
+    "balanced accuracy where yes means a probability above the attribute's frequency in the set, "
+    "which is the best rule for it; above one half, a careful head seldom says a rare attribute",
+)  # fmt: skip
 POSE_ERROR: Final = MetricInfo(
     "pose_error",
     "pose error",
@@ -54,7 +60,8 @@ ATTRIBUTE_INFORMATION: Final = MetricInfo(
     "cross-entropy; below 0 when the head is surer than it is right",
 )  # fmt: skip
 INFOS: Final = (
-    MIOU, MEAN_F1, PIXEL_ACCURACY, ATTRIBUTE_ACCURACY, BALANCED_ACCURACY, POSE_ERROR, ATTRIBUTE_INFORMATION,
+    MIOU, MEAN_F1, PIXEL_ACCURACY, ATTRIBUTE_ACCURACY, BALANCED_ACCURACY, ATTRIBUTE_DETECTION, POSE_ERROR,
+    ATTRIBUTE_INFORMATION,
 )  # fmt: skip
 PARTS: Final = ("confusion", "mask_bits", "attribute_hits", "attribute_bits", "pose_errors")
 """Fields of :class:`TaskScores`; pictures are resampled in each by itself, those with annotation only."""
@@ -142,6 +149,7 @@ class TaskScores:
             result["attribute_accuracy"] = counts.right.sum(axis=1) / counts.known.sum(axis=1)
             result["attribute_balanced_accuracy"] = _nan_mean(counts.balanced)
         if self.attribute_bits:
+            result["attribute_detection"] = _nan_mean(self._detections(rounds).balanced)
             result["attribute_information"] = self._information(rounds)
         if self.pose_errors:
             errors = np.stack(self.pose_errors).astype(np.float64).mean(axis=1)
@@ -181,15 +189,16 @@ class TaskScores:
         return (rounds[part] @ stacked.reshape(len(stacked), -1)).reshape(-1, *stacked.shape[1:])
 
     def _attribute_counts(self, rounds: Rounds) -> _AttributeCounts:
-        weights = rounds["attribute_hits"]
         stacked = np.stack(self.attribute_hits)
-        true, said = stacked[..., 0], stacked[..., 1]
-        return _AttributeCounts(
-            positive=weights @ (true == 1),
-            negative=weights @ (true == 0),
-            true_positive=weights @ ((true == 1) & (said == 1)),
-            true_negative=weights @ ((true == 0) & (said == 0)),
-        )
+        return _AttributeCounts.of(stacked[..., 0], stacked[..., 1] == 1, rounds["attribute_hits"])
+
+    def _detections(self, rounds: Rounds) -> _AttributeCounts:
+        """With yes above the frequency among all pictures, however they are resampled."""
+        true = np.stack(self.attribute_hits)[..., 0]
+        of_truth = np.exp2(-np.nan_to_num(np.stack(self.attribute_bits).astype(np.float64)))
+        yes = np.where(true == 1, of_truth, 1 - of_truth)
+        known = (true >= 0).sum(axis=0).astype(np.float64)
+        return _AttributeCounts.of(true, yes > _ratio((true == 1).sum(axis=0), known), rounds["attribute_bits"])
 
     def _information(self, rounds: Rounds) -> np.ndarray:
         counts = self._attribute_counts({"attribute_hits": rounds["attribute_bits"]})
@@ -210,6 +219,16 @@ class _AttributeCounts:
     negative: np.ndarray
     true_positive: np.ndarray
     true_negative: np.ndarray
+
+    @classmethod
+    def of(cls, true: np.ndarray, said: np.ndarray, weights: np.ndarray) -> _AttributeCounts:
+        """Of values (N, 40), -1 unknown, and yes or no (N, 40), with pictures as often as in (R, N)."""
+        return cls(
+            positive=weights @ (true == 1),
+            negative=weights @ (true == 0),
+            true_positive=weights @ ((true == 1) & said),
+            true_negative=weights @ ((true == 0) & ~said),
+        )
 
     @property
     def known(self) -> np.ndarray:

@@ -138,6 +138,35 @@ class TestInformation:
         assert self.scores([1, 1], [99.0, 99.0]).values()["attribute_information"] == pytest.approx(0)
 
 
+class TestDetection:
+    """Balanced accuracy with the threshold at each attribute's frequency."""
+
+    scores = staticmethod(TestInformation.scores)
+
+    def test_a_careful_head_that_ranks_right_has_all(self) -> None:
+        """One of four has it, and gets 0.4: never said at one half, always said above 0.25."""
+        values = self.scores([1, 0, 0, 0], [-0.4, -2.0, -2.5, -3.0]).values()
+        assert values["attribute_balanced_accuracy"] == 0.5
+        assert values["attribute_detection"] == 1.0
+
+    def test_by_hand(self) -> None:
+        """Frequency 1/2: 1 of 2 positives and 1 of 2 negatives; unknown pictures do not count."""
+        values = self.scores([1, 1, 0, 0, -1], [1.0, -1.0, 1.0, -1.0, 5.0]).values()
+        assert values["attribute_detection"] == 0.5
+
+    def test_a_head_that_is_surely_wrong(self) -> None:
+        assert self.scores([1, 0], [-200.0, 200.0]).values()["attribute_detection"] == 0
+
+    def test_an_attribute_that_never_varies_is_absent(self) -> None:
+        assert "attribute_detection" not in self.scores([1, 1], [2.0, 2.0]).values()
+
+    def test_resampling_leaves_the_threshold(self) -> None:
+        made = self.scores([1, 0, 0, 0], [-0.4, -0.5, -2.5, -3.0])
+        drawn = np.array([0, 1, 2, 3, 3, 3, 3, 3])  # seldomer now, and still said above 0.25
+        chosen = {"attribute_hits": drawn, "attribute_bits": drawn}
+        assert made.values(chosen)["attribute_detection"] == pytest.approx((1 + 6 / 7) / 2)
+
+
 class TestPose:
     def test_mean_absolute_error(self) -> None:
         scores = TaskScores()

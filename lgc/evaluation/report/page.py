@@ -102,7 +102,7 @@ def _cards(results: Results) -> list[str]:
         )
     )
     ratios = results.summary.get("against_reference", {}).get(f"{main} semantic", {})
-    for task, name in (("miou", "mIoU"), ("attribute_balanced_accuracy", "balanced attribute accuracy")):
+    for task, name in (("miou", "mIoU"), ("attribute_detection", "attribute detection")):
         if task in ratios:
             found = Interval(**ratios[task])
             own, reference = results.value(base, f"semantic.{task}"), results.value("original", f"rgb.{task}")

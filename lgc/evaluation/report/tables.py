@@ -11,7 +11,8 @@ from lgc.evaluation.names import key_of
 from lgc.evaluation.report.results import Interval, Results
 
 TASKS: Final = (
-    "miou", "mean_f1", "pixel_accuracy", "attribute_accuracy", "attribute_balanced_accuracy", "pose_error",
+    "miou", "mean_f1", "pixel_accuracy", "attribute_accuracy", "attribute_balanced_accuracy",
+    "attribute_detection", "pose_error",
 )  # fmt: skip
 TRAINED_ON: Final = "† was also a training loss of our codec: no ground for a claim by itself."
 _DECIMALS: Final = {"psnr": 2, "ms_ssim_db": 2, "pose_error": 2, "fid": 1}

@@ -1,6 +1,6 @@
 // Rate against distortion, perception and analysis: one Plotly chart a kind of metric, one filter for all and the tables.
 (() => {
-  const PREFERRED = ["ms_ssim", "analysis.attribute_balanced_accuracy"];
+  const PREFERRED = ["ms_ssim", "analysis.attribute_detection"];
   const shown = new Set(codecs.filter((c) => c === data.main || !data.ours.includes(c)));
   const charts = [];
   const fine = matchMedia("(pointer: fine)").matches;
