@@ -12,7 +12,7 @@ from torch.nn import functional
 MainLine = Literal["activated", "linear"]
 """What stands between the stages of a transform: an activation, or nothing. Blocks branch off to activations of their
 own either way. With nothing between, a transform is a linear one plus what its branches add to it (the clean path of
-He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016), and a codec learns faster: docs/results.md."""
+He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016), and a codec learns faster: docs/trials.md."""
 SLOPE = 0.1
 
 
