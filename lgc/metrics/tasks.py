@@ -149,8 +149,9 @@ class TaskScores:
             result["attribute_accuracy"] = counts.right.sum(axis=1) / counts.known.sum(axis=1)
             result["attribute_balanced_accuracy"] = _nan_mean(counts.balanced)
         if self.attribute_bits:
-            result["attribute_detection"] = _nan_mean(self._detections(rounds).balanced)
-            result["attribute_information"] = self._information(rounds)
+            counts = self._detections(rounds)
+            result["attribute_detection"] = _nan_mean(counts.balanced)
+            result["attribute_information"] = self._information(counts, rounds)
         if self.pose_errors:
             errors = np.stack(self.pose_errors).astype(np.float64).mean(axis=1)
             weights = rounds["pose_errors"]
@@ -189,8 +190,8 @@ class TaskScores:
         return (rounds[part] @ stacked.reshape(len(stacked), -1)).reshape(-1, *stacked.shape[1:])
 
     def _attribute_counts(self, rounds: Rounds) -> _AttributeCounts:
-        stacked = np.stack(self.attribute_hits)
-        return _AttributeCounts.of(stacked[..., 0], stacked[..., 1] == 1, rounds["attribute_hits"])
+        true, said = np.moveaxis(np.stack(self.attribute_hits), -1, 0)
+        return _AttributeCounts.of(true, said == 1, rounds["attribute_hits"])
 
     def _detections(self, rounds: Rounds) -> _AttributeCounts:
         """With yes above the frequency among all pictures, however they are resampled."""
@@ -200,8 +201,7 @@ class TaskScores:
         known = (true >= 0).sum(axis=0).astype(np.float64)
         return _AttributeCounts.of(true, yes > _ratio((true == 1).sum(axis=0), known), rounds["attribute_bits"])
 
-    def _information(self, rounds: Rounds) -> np.ndarray:
-        counts = self._attribute_counts({"attribute_hits": rounds["attribute_bits"]})
+    def _information(self, counts: _AttributeCounts, rounds: Rounds) -> np.ndarray:
         bits = np.nan_to_num(np.stack(self.attribute_bits).astype(np.float64))
         with np.errstate(invalid="ignore", divide="ignore"):
             spent = rounds["attribute_bits"] @ bits / counts.known
