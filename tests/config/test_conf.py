@@ -79,6 +79,14 @@ def test_overrides_reach_the_configuration() -> None:
     assert (config.train_codec.lr, type(config.train_codec.lr)) == (1.0, float)
 
 
+def test_joint_training_holds_the_codecs_rates_unless_told_otherwise() -> None:
+    overrides = ["train_codec.target_bpp.semantic=0.04", "finetune_joint.codec.target_bpp.reconstruction=0.03"]
+    config = parse(compose(overrides, CONF))
+    before, after = config.train_codec.target_bpp, config.finetune_joint.codec.target_bpp
+    assert before.semantic == after.semantic == 0.04
+    assert after.reconstruction == 0.03 != before.reconstruction
+
+
 def test_composing_twice_is_the_same_and_leaves_no_state() -> None:
     assert compose(["data.image_size=128"], CONF) != compose([], CONF) == compose([], CONF)
 
