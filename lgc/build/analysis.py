@@ -37,7 +37,7 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
     teacher = load_teacher(config.model, training.task_weights, paths, context.device)
     objective = AnalysisObjective(codec, analyzers, training.task_weights, teacher)
     codec.to(context.device)
-    groups = [{"params": list(analyzers.parameters()), "lr": training.lr}]
+    groups = [{"params": list(analyzers.parameters()), "lr": training.lr, "weight_decay": training.weight_decay}]
     player = Player("analyzers", objective, {"analyzers": analyzers}, adam(groups), training.clip_norm)
     averages = MovingAverage({"analyzers": analyzers}, training.ema_decay)
     look = AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device)
@@ -62,7 +62,7 @@ def train_reference(name: TrainStage, config: Config, paths: Paths, context: Con
                 label,
                 ReferenceObjective(reference, training.task_weights, label),
                 {label: reference},
-                adam([{"params": list(reference.parameters()), "lr": lr}]),
+                adam([{"params": list(reference.parameters()), "lr": lr, "weight_decay": training.weight_decay}]),
                 training.clip_norm,
             )
         )

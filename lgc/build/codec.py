@@ -112,8 +112,10 @@ def _codec_players(
     modules: dict[str, nn.Module] = {"codec": codec}
     groups = codec.parameter_groups(training.lr)
     if analyzers is not None:
+        joint = config.finetune_joint
         modules["analyzers"] = analyzers
-        groups.append({"params": list(analyzers.parameters()), "lr": config.finetune_joint.analyzer_lr, "clip": True})
+        parameters = list(analyzers.parameters())
+        groups.append({"params": parameters, "lr": joint.analyzer_lr, "weight_decay": joint.analyzer_weight_decay})
     optimizer = adam(groups)
     codec.keep_even(optimizer)
     players = [Player("codec", objective, modules, optimizer, training.clip_norm)]

@@ -42,6 +42,13 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     for key, training in (("train_codec", config.train_codec), ("finetune_joint.codec", config.finetune_joint.codec)):
         for name, value in vars(training.guards).items():
             yield f"{key}.guards.{name}", value >= 0, value, "at least 0"
+    decays = {
+        "train_reference.weight_decay": config.train_reference.weight_decay,
+        "train_analysis.weight_decay": config.train_analysis.weight_decay,
+        "finetune_joint.analyzer_weight_decay": config.finetune_joint.analyzer_weight_decay,
+    }
+    for key, decay in decays.items():
+        yield key, decay >= 0, decay, "at least 0"
     rates = config.train_reference.learning_rates
     taught = config.train_reference.task_weights.taught
     yield "train_reference.task_weights.taught", not taught, taught, "0: the reference is the teacher"

@@ -138,6 +138,8 @@ class JointTraining:
 
     codec: CodecTraining
     analyzer_lr: float
+    analyzer_weight_decay: float
+    """As in :class:`AnalysisTraining`; the codec's own weights do not decay."""
     annotated_share: float
     """Share of each batch drawn from pictures with masks."""
     task_weights: TaskWeights = field(default_factory=TaskWeights)
@@ -149,6 +151,9 @@ class AnalysisTraining:
 
     settings: Settings
     lr: float
+    weight_decay: float
+    """Every step takes this share of the learning rate off every weight; keeps few annotations from being learnt by
+    heart (docs/trials.md)."""
     ema_decay: float
     clip_norm: float
     augment: Augment
@@ -163,6 +168,8 @@ class ReferenceTraining:
 
     settings: Settings
     learning_rates: tuple[float, ...]
+    weight_decay: float
+    """As in :class:`AnalysisTraining`."""
     ema_decay: float
     clip_norm: float
     augment: Augment
