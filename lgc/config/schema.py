@@ -152,8 +152,7 @@ class AnalysisTraining:
     settings: Settings
     lr: float
     weight_decay: float
-    """Every step takes this share of the learning rate off every weight; keeps few annotations from being learnt by
-    heart (docs/trials.md)."""
+    """A step multiplies every weight by ``1 - lr * weight_decay``: less is learnt by heart (docs/trials.md)."""
     ema_decay: float
     clip_norm: float
     augment: Augment
