@@ -50,7 +50,9 @@ def architecture(config: ModelConfig) -> Architecture:
 
 def make_reference(config: ModelConfig) -> RGBAnalyzer:
     """An untrained RGB reference."""
-    return RGBAnalyzer(config.reference.widths, replace(config.analyzer, channels=config.reference.channels))
+    shape = config.reference
+    analyzer = replace(config.analyzer, channels=shape.channels, depth=shape.depth, norm=shape.norm)
+    return RGBAnalyzer(shape.widths, analyzer)
 
 
 def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:

@@ -36,6 +36,14 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     channels += [model.semantic.channels, model.reconstruction.channels]
     channels += [model.analyzer.channels, model.reference.channels]
     yield "model", min(channels) > 0, channels, "made of channel numbers above 0"
+    depths = {
+        "model.widths.depth": model.widths.depth,
+        "model.analyzer.depth": model.analyzer.depth,
+        "model.reference.widths.depth": model.reference.widths.depth,
+        "model.reference.depth": model.reference.depth,
+    }
+    for key, depth in depths.items():
+        yield key, depth >= 0, depth, "at least 0"
     for key, settings in _settings(config):
         yield f"{key}.samples", settings.samples > 0, settings.samples, "above 0"
         yield f"{key}.batch_size", settings.batch_size > 0, settings.batch_size, "above 0"

@@ -15,7 +15,7 @@ from lgc.losses.adversarial import AdversarialKind
 from lgc.losses.perceptual import Scale
 from lgc.metrics.identity import Embedding
 from lgc.models.analysis import AnalyzerConfig
-from lgc.models.blocks import MainLine
+from lgc.models.blocks import MainLine, Norm
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
@@ -75,11 +75,12 @@ class ReconstructionConfig:
 
 @dataclass(frozen=True)
 class ReferenceModelConfig:
-    """The RGB reference: its trunk on pixels and the width of its analyzer, whose depth and heads are
-    ``model.analyzer``'s."""
+    """The RGB reference: its trunk on pixels and the shape of its analyzer, whose heads are ``model.analyzer``'s."""
 
     widths: Widths
     channels: int
+    depth: int
+    norm: Norm
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from lgc.data.labels import ATTRIBUTES, CLASSES, POSE
-from lgc.models.blocks import SLOPE, Upsample, activate, conv, res_blocks
+from lgc.models.blocks import SLOPE, Norm, Upsample, activate, conv, res_blocks
 
 HEADS: Final = ("parsing", "attributes", "pose")
 POSE_UNIT: Final = 10.0
@@ -29,6 +29,7 @@ class AnalyzerConfig:
     depth: int
     heads: tuple[str, ...] = HEADS
     parsing: ParsingKind = "gradual"
+    norm: Norm = "none"
 
     def __post_init__(self) -> None:
         """Check the names; :class:`ValueError` otherwise."""
@@ -36,6 +37,8 @@ class AnalyzerConfig:
             raise ValueError(f"unknown heads {sorted(unknown)}; there are {', '.join(HEADS)}")
         if self.parsing not in get_args(ParsingKind):
             raise ValueError(f"unknown parsing head {self.parsing!r}; there are {', '.join(get_args(ParsingKind))}")
+        if self.norm not in get_args(Norm):
+            raise ValueError(f"unknown norm {self.norm!r}; there are {', '.join(get_args(Norm))}")
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,14 @@ class Predictions:
 class ParsingHead(nn.Module):
     """Features at 1/16 of the picture -> class logits at 1/2."""
 
-    def __init__(self, channels: int, kind: ParsingKind = "gradual") -> None:
+    def __init__(self, channels: int, kind: ParsingKind, norm: Norm) -> None:
         super().__init__()
         middle = channels // 2
-        at_eighth = (Upsample(channels, middle), res_blocks(middle, 1), nn.LeakyReLU(SLOPE))
+        at_eighth = (Upsample(channels, middle), res_blocks(middle, 1, norm), nn.LeakyReLU(SLOPE))
         rest: tuple[nn.Module, ...] = (Upsample(middle, len(CLASSES), factor=4, kernel_size=1),)
         if kind == "gradual":
             rest = (
-                Upsample(middle, middle), res_blocks(middle, 1), nn.LeakyReLU(SLOPE),
+                Upsample(middle, middle), res_blocks(middle, 1, norm), nn.LeakyReLU(SLOPE),
                 Upsample(middle, len(CLASSES)),
             )  # fmt: skip
         self.body = nn.Sequential(*at_eighth, *rest)
@@ -103,9 +106,9 @@ class MultiTaskAnalyzer(nn.Module):
     def __init__(self, in_channels: int, config: AnalyzerConfig) -> None:
         super().__init__()
         channels = config.channels
-        self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, config.depth))
+        self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, config.depth, config.norm))
         makers: Mapping[str, nn.Module] = {
-            "parsing": ParsingHead(channels, config.parsing),
+            "parsing": ParsingHead(channels, config.parsing, config.norm),
             "attributes": PooledHead(channels, len(ATTRIBUTES)),
             "pose": PooledHead(channels, len(POSE), gain=POSE_UNIT),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,7 +14,12 @@ MainLine = Literal["activated", "linear"]
 """What stands between the stages of a transform: an activation, or nothing. Blocks branch off to activations of their
 own either way. With nothing between, a transform is a linear one plus what its branches add to it (the clean path of
 He et al., "Identity Mappings in Deep Residual Networks", ECCV 2016), and a codec learns faster: docs/trials.md."""
+Norm = Literal["none", "group"]
+"""What a residual block does to features before its activations: nothing, or group normalisation (Wu, He: "Group
+Normalization", ECCV 2018)."""
 SLOPE = 0.1
+GROUPS = 16
+"""Groups of a group normalisation, where the channels can be divided so."""
 
 
 def activate(x: torch.Tensor) -> torch.Tensor:
@@ -43,19 +49,27 @@ def start_linear(module: nn.Module) -> None:
             layer.weight.div_(nn.init.calculate_gain("leaky_relu", SLOPE))
 
 
-class ResBlock(nn.Module):
-    """``x + conv(act(conv(act(x))))``, which starts as nearly the identity."""
+def normalisation(channels: int, norm: Norm) -> nn.Module:
+    """A layer of that kind for (B, C, H, W)."""
+    return nn.Identity() if norm == "none" else nn.GroupNorm(math.gcd(channels, GROUPS), channels)
 
-    def __init__(self, channels: int) -> None:
+
+class ResBlock(nn.Module):
+    """``x + conv(act(norm(conv(act(norm(x))))))``, which starts as nearly the identity."""
+
+    def __init__(self, channels: int, norm: Norm = "none") -> None:
         super().__init__()
+        self.first_norm = normalisation(channels, norm)
         self.first = conv(channels, channels)
+        self.second_norm = normalisation(channels, norm)
         self.second = conv(channels, channels)
         with torch.no_grad():
             self.second.weight.mul_(0.1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x + self.second(activate(self.first(activate(x))))
+        h = self.first(activate(self.first_norm(x)))
+        return x + self.second(activate(self.second_norm(h)))
 
 
 class Upsample(nn.Module):
@@ -94,9 +108,9 @@ class Upsample(nn.Module):
         blocks.copy_(blocks.mean(dim=1, keepdim=True).expand_as(blocks))
 
 
-def res_blocks(channels: int, depth: int) -> nn.Sequential:
+def res_blocks(channels: int, depth: int, norm: Norm = "none") -> nn.Sequential:
     """``depth`` residual blocks in a row."""
-    return nn.Sequential(*(ResBlock(channels) for _ in range(depth)))
+    return nn.Sequential(*(ResBlock(channels, norm) for _ in range(depth)))
 
 
 def channels_last(module: nn.Module, device: torch.device) -> nn.Module:

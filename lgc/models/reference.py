@@ -9,7 +9,7 @@ from torch import nn
 
 from lgc.data.labels import CLASSES
 from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, Predictions
-from lgc.models.blocks import Upsample, activate, conv, res_blocks
+from lgc.models.blocks import Norm, Upsample, activate, conv, res_blocks
 from lgc.models.transforms import PixelEncoder, Widths
 
 
@@ -20,13 +20,13 @@ class SkipParsingHead(nn.Module):
     be too easy to equal. Form: Ronneberger et al., "U-Net", MICCAI 2015.
     """
 
-    def __init__(self, channels: int, widths: Widths) -> None:
+    def __init__(self, channels: int, widths: Widths, norm: Norm) -> None:
         super().__init__()
         quarter, eighth, _ = widths.channels
         self.to_eighth = Upsample(channels, eighth)
-        self.at_eighth = nn.Sequential(conv(2 * eighth, eighth), res_blocks(eighth, 1))
+        self.at_eighth = nn.Sequential(conv(2 * eighth, eighth), res_blocks(eighth, 1, norm))
         self.to_quarter = Upsample(eighth, quarter)
-        self.at_quarter = nn.Sequential(conv(2 * quarter, quarter), res_blocks(quarter, 1))
+        self.at_quarter = nn.Sequential(conv(2 * quarter, quarter), res_blocks(quarter, 1, norm))
         self.to_half = Upsample(quarter, len(CLASSES))
 
     def forward(self, features: torch.Tensor, eighth: torch.Tensor, quarter: torch.Tensor) -> torch.Tensor:
@@ -45,7 +45,7 @@ class RGBAnalyzer(nn.Module):
         self.encoder = PixelEncoder(widths)
         pooled = replace(config, heads=tuple(head for head in config.heads if head != "parsing"))
         self.analyzer = MultiTaskAnalyzer(widths.channels[-1], pooled)
-        self.parsing = SkipParsingHead(config.channels, widths) if "parsing" in config.heads else None
+        self.parsing = SkipParsingHead(config.channels, widths, config.norm) if "parsing" in config.heads else None
 
     def forward(self, x: torch.Tensor) -> Predictions:
         """(B, 3, H, W) in [0, 1], H and W multiples of 16 -> predictions."""

@@ -106,6 +106,7 @@ class TestParse:
     @pytest.mark.parametrize(
         ("key", "value"),
         [
+            ("model.reference.depth", -1),
             ("model.analyzer.heads", "pose"),
             ("model.analyzer.heads", ["age"]),
             ("data.image_size", 60),

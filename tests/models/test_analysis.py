@@ -33,6 +33,22 @@ def test_unknown_head() -> None:
         AnalyzerConfig(8, 1, ("pose", "age"))
     with pytest.raises(ValueError, match="unknown parsing head 'quick'; there are gradual, direct"):
         AnalyzerConfig(8, 1, parsing="quick")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown norm 'batch'; there are none, group"):
+        AnalyzerConfig(8, 1, norm="batch")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", get_args(ParsingKind))
+def test_normalised_heads_read_a_picture_alike_in_any_batch(kind: ParsingKind) -> None:
+    torch.manual_seed(0)
+    analyzer = MultiTaskAnalyzer(4, AnalyzerConfig(8, 2, parsing=kind, norm="group")).eval()
+    assert sum(isinstance(m, torch.nn.GroupNorm) for m in analyzer.modules()) == (6 if kind == "direct" else 8)
+    latents = torch.randn(3, 4, 2, 5)
+    together = analyzer(latents).parsing
+    assert together is not None
+    assert together.std() > 0
+    for i in range(3):
+        alone = analyzer(latents[i : i + 1]).parsing
+        torch.testing.assert_close(alone, together[i : i + 1], rtol=1e-4, atol=1e-5)
 
 
 def test_predictions_detach_to_float32() -> None:

@@ -23,6 +23,20 @@ def test_residual_block_starts_near_the_identity() -> None:
     assert 0 < change.std() < 0.3
 
 
+@pytest.mark.parametrize("channels", [16, 12, 7])
+def test_group_normalisation_takes_scale_and_offset_away(channels: int) -> None:
+    torch.manual_seed(0)
+    block, x = ResBlock(channels, "group"), torch.randn(4, channels, 8, 8)
+    branch = block(x) - x
+    other = 100 * x + 7
+    torch.testing.assert_close(block(other) - other, branch, rtol=0, atol=1e-3)
+    plain = ResBlock(channels)
+    assert not torch.allclose(plain(other) - other, plain(x) - x, atol=0.1)
+    assert set(block.state_dict()) - set(plain.state_dict()) == {
+        f"{place}_norm.{kind}" for place in ("first", "second") for kind in ("weight", "bias")
+    }
+
+
 def test_a_linear_start_keeps_the_variance() -> None:
     torch.manual_seed(0)
     layer = conv(64, 256)

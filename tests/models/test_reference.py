@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
 from lgc.models.analysis import AnalyzerConfig
+from lgc.models.blocks import Norm
 from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 WIDTHS = Widths((8, 12, 16), 1)
 
 
-def test_every_parameter_learns() -> None:
-    analyzer = RGBAnalyzer(WIDTHS, AnalyzerConfig(8, 1))
+@pytest.mark.parametrize("norm", get_args(Norm))
+def test_every_parameter_learns(norm: Norm) -> None:
+    analyzer = RGBAnalyzer(WIDTHS, AnalyzerConfig(8, 1, norm=norm))
     out = analyzer(torch.rand(2, 3, 32, 48))
     assert out.parsing is not None
     assert out.attributes is not None
