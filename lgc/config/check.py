@@ -36,27 +36,23 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     channels += [model.semantic.channels, model.reconstruction.channels]
     channels += [model.analyzer.channels, model.reference.channels]
     yield "model", min(channels) > 0, channels, "made of channel numbers above 0"
-    depths = {
-        "model.widths.depth": model.widths.depth,
-        "model.analyzer.depth": model.analyzer.depth,
-        "model.reference.widths.depth": model.reference.widths.depth,
-        "model.reference.depth": model.reference.depth,
-    }
-    for key, depth in depths.items():
-        yield key, depth >= 0, depth, "at least 0"
     for key, settings in _settings(config):
         yield f"{key}.samples", settings.samples > 0, settings.samples, "above 0"
         yield f"{key}.batch_size", settings.batch_size > 0, settings.batch_size, "above 0"
     for key, training in (("train_codec", config.train_codec), ("finetune_joint.codec", config.finetune_joint.codec)):
         for name, value in vars(training.guards).items():
             yield f"{key}.guards.{name}", value >= 0, value, "at least 0"
-    decays = {
+    amounts = {
+        "model.widths.depth": model.widths.depth,
+        "model.analyzer.depth": model.analyzer.depth,
+        "model.reference.widths.depth": model.reference.widths.depth,
+        "model.reference.depth": model.reference.depth,
         "train_reference.weight_decay": config.train_reference.weight_decay,
         "train_analysis.weight_decay": config.train_analysis.weight_decay,
         "finetune_joint.analyzer_weight_decay": config.finetune_joint.analyzer_weight_decay,
     }
-    for key, decay in decays.items():
-        yield key, decay >= 0, decay, "at least 0"
+    for key, amount in amounts.items():
+        yield key, amount >= 0, amount, "at least 0"
     rates = config.train_reference.learning_rates
     taught = config.train_reference.task_weights.taught
     yield "train_reference.task_weights.taught", not taught, taught, "0: the reference is the teacher"
