@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import warnings
 from typing import Any
@@ -43,7 +44,7 @@ class LayerDensity(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             batch, channels, height, width = values.shape
             rows = values.float().permute(1, 0, 2, 3).reshape(channels, 1, -1)
-            likelihood = self._bin(rows).reshape(channels, batch, height, width).permute(1, 0, 2, 3)
+            likelihood = _bins(self.bottleneck, rows).reshape(channels, batch, height, width).permute(1, 0, 2, 3)
             return self.bottleneck.likelihood_lower_bound(likelihood)
 
     def gaussian(self, values: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -51,12 +52,6 @@ class LayerDensity(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             likelihood = self.conditional._likelihood(values.float(), scale.float(), means=mean.float())
             return self.conditional.likelihood_lower_bound(likelihood)
-
-    def _bin(self, rows: torch.Tensor) -> torch.Tensor:
-        """(C, 1, N) values -> likelihoods (C, 1, N)."""
-        assert self.bottleneck is not None
-        likelihood = self.bottleneck._likelihood(rows)
-        return likelihood[0] if isinstance(likelihood, tuple) else likelihood  # a tuple since 1.2.6
 
     def medians(self) -> torch.Tensor:
         """(C,) medians on the fixed-point grid; they are learned by :meth:`aux_loss` alone."""
@@ -72,19 +67,29 @@ class LayerDensity(nn.Module):
 
     @torch.no_grad()
     def factorised_tables(self) -> tuple[TableSet, torch.Tensor]:
-        """One table a channel, and the medians as int64 (C,) in fixed point."""
+        """One table a channel, and the medians as int64 (C,) in fixed point.
+
+        In float64: the last bit of a float32 depends on the processor, and a table of 24 bits shows it, so that the
+        same weights would make another model on another machine.
+        """
         assert self.bottleneck is not None
         medians = self.medians().cpu()
-        offsets = torch.arange(-_MAX_RADIUS, _MAX_RADIUS + 1, dtype=torch.float32)
-        points = (offsets[None, :] + medians[:, None])[:, None, :].to(self.bottleneck.quantiles.device)
-        density = self._bin(points)
+        offsets = torch.arange(-_MAX_RADIUS, _MAX_RADIUS + 1, dtype=torch.float64)
+        points = (offsets[None, :] + medians[:, None])[:, None, :]
+        density = _bins(copy.deepcopy(self.bottleneck).to("cpu", torch.float64), points)
         rows = []
-        for row in density[:, 0].double().cpu().numpy():
+        for row in density[:, 0].numpy():
             outer = np.flatnonzero(row > _TAIL)
             radius = max(4, int(np.abs(outer - _MAX_RADIUS).max()) + 1) if len(outer) else 4
             radius = min(radius, _MAX_RADIUS)
             rows.append(row[_MAX_RADIUS - radius : _MAX_RADIUS + radius + 1])
         return table_set(rows), to_fixed(medians)
+
+
+def _bins(bottleneck: Any, rows: torch.Tensor) -> torch.Tensor:
+    """(C, 1, N) values -> likelihoods (C, 1, N) of the unit bins around them, of the type that both have."""
+    likelihood = bottleneck._likelihood(rows)
+    return likelihood[0] if isinstance(likelihood, tuple) else likelihood  # a tuple since 1.2.6
 
 
 def _entropy_models() -> Any:
