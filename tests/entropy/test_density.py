@@ -11,7 +11,6 @@ import torch
 from lgc.entropy.density import LayerDensity
 from lgc.entropy.tables import gaussian_tables
 
-
 TABLES_OF_64_CHANNELS = """
 import hashlib, torch
 from lgc.entropy.density import LayerDensity
