@@ -107,7 +107,8 @@ class TrainingLoader:
         world_size: int = 1,
         pin_memory: bool = False,
     ) -> None:
-        """``batch_size`` is the global one: each worker gets every ``world_size``-th sample of it.
+        """``batch_size`` is the global one. Each worker gets a stretch of it, so that favoured rows, which stand at
+        even distances, come to all alike; the next stretch in the next batch, where a batch has too few for all.
 
         Batches are made on the device of ``split``; with ``pin_memory`` in a thread, for a GPU without room for it.
         """
@@ -119,7 +120,9 @@ class TrainingLoader:
 
     def batch_at(self, position: int) -> Batch:
         """This worker's part of the batch whose first sample is number ``position`` of the run."""
-        positions = np.arange(position + self._rank, position + self._batch_size, self._world_size)
+        length = self._batch_size // self._world_size
+        turn = (self._rank + position // self._batch_size) % self._world_size
+        positions = position + turn * length + np.arange(length)
         rows = torch.from_numpy(self._order.rows(positions))
         batch = self._augment(read_batch(self._split, rows), positions, self._seed)
         return batch.pin_memory() if self._pin else batch

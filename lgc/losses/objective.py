@@ -28,9 +28,14 @@ class WeightedTerms:
             self.add(f"{prefix}.{name}", value, weights[name])
 
     @property
+    def counted(self) -> bool:
+        """Whether any term has a weight other than 0."""
+        return bool(self._weighted)
+
+    @property
     def total(self) -> torch.Tensor:
         """The weighted sum, a scalar."""
-        if not self._weighted:
+        if not self.counted:
             raise ValueError("no term has a weight other than 0")
         return torch.stack(self._weighted).sum()
 

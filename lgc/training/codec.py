@@ -39,9 +39,9 @@ class TrainableCodec(nn.Module):
         """Of both densities; trains quantiles only."""
         return self.semantic_density.aux_loss() + self.reconstruction_density.aux_loss()
 
-    def quantise(self) -> None:
-        """Put the networks of entropy parameters on their fixed-point grid, as coding will."""
-        quantise(self.compressor)
+    def quantise(self, enabled: bool = True) -> None:
+        """Put the networks of entropy parameters on their fixed-point grid, as coding will, or take them off it."""
+        quantise(self.compressor, enabled)
 
     def keep_even(self, optimizer: torch.optim.Optimizer) -> None:
         """Balance the decoder's upsampling after every step; losses such as LPIPS pay for grids over even areas."""

@@ -95,8 +95,6 @@ class CodecWeights:
     """Distortion of base-only pictures."""
     base_perceptual: float = 0.0
     """LPIPS of base-only pictures."""
-    base_adversarial: float = 0.0
-    """Adversarial term of base-only pictures."""
     tasks: float = 0.0
     """Factor on all task terms; joint fine-tuning only."""
 
@@ -110,7 +108,7 @@ class CodecSchedule:
     quantise_from: float = 0.7
     """From here on the networks of entropy parameters run on their fixed-point grid."""
     base_share: float = 0.25
-    """Share of each batch that is also decoded base-only."""
+    """Share of each worker's batch that is also decoded base-only, at least one picture; 0 decodes none."""
 
 
 class Teacher:
@@ -216,11 +214,10 @@ class CodecObjective(Objective):
 
     def forward(self, batch: Batch, plan: CodecPlan, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch, as planned."""
-        if plan.quantised:
-            self.codec.quantise()
+        self.codec.quantise(plan.quantised)  # off as well: a run may go back to before
         x, weights, terms = batch.x, self.weights, WeightedTerms()
         left: Mapping[str, torch.Tensor] = {}
-        base_count = round(self.schedule.base_share * len(x)) if self._trains_base else 0
+        base_count = self._base_count(len(x))
         out: LayeredOutput = self.codec(x, base_count)
         self._add_rates(terms, out, x.shape[-2] * x.shape[-1])
         terms.add("distortion", mse255(out.x_hat, x), weights.distortion)
@@ -237,10 +234,11 @@ class CodecObjective(Objective):
         pictures = {name: picture.detach() for name, picture in decoded.items() if picture is not None}
         return Outcome(terms.total, terms.values, left, pictures)
 
-    @property
-    def _trains_base(self) -> bool:
-        weights = self.weights
-        return bool(weights.base_distortion or weights.base_perceptual or weights.base_adversarial)
+    def _base_count(self, batch_size: int) -> int:
+        share, weights = self.schedule.base_share, self.weights
+        if not share or not (weights.base_distortion or weights.base_perceptual):
+            return 0
+        return max(1, round(share * batch_size))
 
     def _add_rates(self, terms: WeightedTerms, out: LayeredOutput, pixels: int) -> None:
         for layer, multiplier in zip(LAYERS, self._multipliers.get().unbind(), strict=True):
@@ -324,6 +322,13 @@ class _TaskObjective(Objective):
 
     skips_parameters = True
 
+    def _outcome(self, terms: WeightedTerms) -> Outcome:
+        """Of the terms there are. A worker whose part of a batch says nothing has none, and gives gradients of 0."""
+        if terms.counted:
+            return Outcome(terms.total, terms.values)
+        idle = torch.stack([p.sum() for p in self.parameters()]).sum() * 0.0
+        return Outcome(idle, terms.values)
+
     def plan(self, batch: Batch, progress: float) -> Told:
         """Which terms there are."""
         return Told.by(batch.masks, batch.attributes, batch.pose)
@@ -355,7 +360,7 @@ class AnalysisObjective(_TaskObjective):
             predictions = analyzer(analyzer_input(name, *layers))
             values = task_losses(predictions, batch.masks, batch.attributes, batch.pose, plan, taught)
             terms.add_all(f"tasks.{name}", values, vars(self._task_weights))
-        return Outcome(terms.total, terms.values)
+        return self._outcome(terms)
 
 
 class ReferenceObjective(_TaskObjective):
@@ -372,7 +377,7 @@ class ReferenceObjective(_TaskObjective):
         terms = WeightedTerms()
         values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose, plan)
         terms.add_all(f"tasks.{self._name}", values, vars(self._task_weights))
-        return Outcome(terms.total, terms.values)
+        return self._outcome(terms)
 
 
 def analyzer_input(layers: str, semantic: LayerOutput, reconstruction: LayerOutput) -> torch.Tensor:

@@ -95,6 +95,7 @@ class AnalysisValidator:
             return
         codec: Any = modules["codec"]
         analyzers: Any = modules["analyzers"]
+        codec.quantise()  # as in a file, whatever training does at this moment
         layers = codec.latents(batch.x)
         for name, analyzer in analyzers.items():
             yield name, analyzer(analyzer_input(name, *layers)).detach()

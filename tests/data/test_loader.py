@@ -118,12 +118,28 @@ class TestTrainingLoader:
         assert (batch.attributes.shape, batch.pose.shape) == ((4, 40), (4, 3))
 
     @pytest.mark.parametrize("world_size", [2, 4])
-    def test_parts_of_workers_interleave_to_the_whole(self, split: Split, world_size: int) -> None:
-        whole = loader(split).batch_at(8)
+    def test_parts_of_workers_make_the_whole(self, split: Split, world_size: int) -> None:
+        """Each has a stretch, in the next batch the next one."""
+        length = 4 // world_size
+        for position in (8, 12):
+            whole = loader(split).batch_at(position)
+            for rank in range(world_size):
+                part = loader(split, rank=rank, world_size=world_size).batch_at(position)
+                start = (rank + position // 4) % world_size * length
+                stretch = {name: value[start : start + length] for name, value in vars(whole).items()}
+                assert same(part, Batch(**stretch))
+
+    @pytest.mark.parametrize(("world_size", "in_each"), [(2, [1, 1, 1, 1]), (4, [0, 1, 0, 1])])
+    def test_favoured_rows_come_to_all_workers_alike(
+        self, split: Split, monkeypatch: pytest.MonkeyPatch, world_size: int, in_each: list[int]
+    ) -> None:
+        monkeypatch.setattr("lgc.data.loader.read_batch", lambda _, rows: rows)
+        order = Order(torch.arange(20), torch.arange(20, 25), 0.25, seed=0)
         for rank in range(world_size):
-            part = loader(split, rank=rank, world_size=world_size).batch_at(8)
-            expected = Batch(**{name: value[rank::world_size] for name, value in vars(whole).items()})
-            assert same(part, expected)
+            settings = {"batch_size": 8, "rank": rank, "world_size": world_size}
+            part = TrainingLoader(split, order, augment=lambda rows, *_: rows, seed=0, **settings)  # type: ignore[arg-type]
+            favoured = [int((part.batch_at(position) >= 20).sum()) for position in range(0, 32, 8)]  # type: ignore[operator]
+            assert sorted(favoured) == sorted(in_each)
 
     def test_resuming_gives_the_same_batches(self, split: Split) -> None:
         uninterrupted, resumed = loader(split).batches(0), loader(split).batches(8)
