@@ -44,7 +44,7 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
         loader=make_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
         validator=BaselineValidator(Split(paths.data, "val"), training.validation_images, metric),
-        notices=(off,) if perceptual is None and training.perceptual_ratio else (),
+        terms_off={"perceptual": off} if perceptual is None and training.perceptual_ratio else {},
     )
 
 

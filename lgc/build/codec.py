@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -31,14 +32,14 @@ def train_codec(name: TrainStage, config: Config, paths: Paths, context: Context
     training = config.train_codec
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
-    players, controllers, perceptual, notices = _codec_players(config, training, codec)
+    players, controllers, perceptual, terms_off = _codec_players(config, training, codec)
     return Stage(
         name=name,
         state=TrainState(players, MovingAverage({"codec": codec}, training.ema_decay), {"rate": controllers}),
         loader=make_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
         validator=CodecValidator(Split(paths.data, "val"), training.validation_images, context.device, perceptual),
-        notices=notices,
+        terms_off=terms_off,
         guards=_guards(training),
     )
 
@@ -50,7 +51,7 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, config.model.analyzer)
     teacher = load_teacher(config.model, joint.task_weights, paths, context.device)
-    players, controllers, perceptual, notices = _codec_players(
+    players, controllers, perceptual, terms_off = _codec_players(
         config, training, codec, analyzers, coupled=name == "finetune_joint", teacher=teacher
     )
     # everything goes on from where it was: the critic too, and the weights that hold the rates
@@ -73,7 +74,7 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
             CodecValidator(val, training.validation_images, context.device, perceptual),
             AnalysisValidator(val, config.train_analysis.validation_images, context.device),
         ),
-        notices=notices,
+        terms_off=terms_off,
         guards=_guards(training),
     )
 
@@ -85,12 +86,12 @@ def _codec_players(
     analyzers: nn.ModuleDict | None = None,
     coupled: bool = True,
     teacher: Teacher | None = None,
-) -> tuple[list[Player], Controllers, NamedMetric | None, tuple[str, ...]]:
-    weights, notices = training.weights, []
+) -> tuple[list[Player], Controllers, NamedMetric | None, Mapping[str, str]]:
+    weights, terms_off = training.weights, {}
     perceptual, lpips, off = make_perceptual(training.perceptual)
     if perceptual is None:
         if weights.perceptual or weights.base_perceptual:
-            notices.append(off)
+            terms_off["perceptual"] = off
         weights = replace(weights, perceptual=0.0, base_perceptual=0.0)
     target = training.target_bpp
     controllers = Controllers(RateController(target.semantic), RateController(target.reconstruction))
@@ -132,7 +133,7 @@ def _codec_players(
                 follows=True,
             )
         )
-    return players, controllers, closest_to_the_eye(lpips, config.data.image_size), tuple(notices)
+    return players, controllers, closest_to_the_eye(lpips, config.data.image_size), terms_off
 
 
 def _guards(training: CodecTraining) -> tuple[Guard, ...]:

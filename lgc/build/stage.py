@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
@@ -23,8 +23,8 @@ class Stage:
     loader: TrainingLoader
     settings: Settings
     validator: Validator
-    notices: tuple[str, ...] = ()
-    """Lines to show once at the start, e.g. that a loss term is off and why."""
+    terms_off: Mapping[str, str] = field(default_factory=dict)
+    """Loss terms that are configured and cannot be had, and a line that says why, to be shown once at the start."""
     guards: Sequence[Guard] = ()
 
 

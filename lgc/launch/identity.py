@@ -44,12 +44,18 @@ _CODE: Final = (
     "models",
     "losses",
     "entropy",
+    "build",
+    "backbones.py",
     "data/augment.py",
+    "data/labels.py",
     "data/loader.py",
+    "data/resident.py",
     "data/shards.py",
     "images.py",
 )
 """What trains, below the package; the rest of it may change without another result."""
+_CODE_OF: Final[Mapping[TrainStage, tuple[str, ...]]] = {"train_baseline": ("baselines/networks.py",)}
+"""What only one stage trains with."""
 
 
 def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
@@ -74,14 +80,14 @@ def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
             "params": stage_params(name, config),
             "data": data_hash(paths),
             "upstream": {stage: output_sha256(paths.weights(stage)) for stage in upstream(name, config)},
-            "code": code_hashes(),
+            "code": code_hashes(name),
         }
     )
 
 
-def code_hashes(package: Path = Path(lgc.__file__).parent) -> dict[str, str]:
-    """Short hash of each source file that takes part in training."""
-    places = [package / place for place in _CODE]
+def code_hashes(name: TrainStage, package: Path = Path(lgc.__file__).parent) -> dict[str, str]:
+    """Short hash of each source file that takes part in training a stage."""
+    places = [package / place for place in (*_CODE, *_CODE_OF.get(name, ()))]
     files = [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
     return {file.relative_to(package).as_posix(): file_sha256(file)[:12] for file in files}
 

@@ -80,7 +80,7 @@ def train(job: Job, context: Context) -> None:
         root = materialise(job.inputs, open_store(whole.storage, job.inputs_at), context.say)
     stage = make_stage(job.stage, vary(whole, job.variant, job.stage), Paths(root, job.variant), context)
     if context.rank == 0:
-        for line in stage.notices:
+        for line in stage.terms_off.values():
             context.say(f"{job.label}{job.stage}: {line}")
     with _tracked(job, whole.tracking.system_seconds, context) as tracker:
         fit(
@@ -91,7 +91,7 @@ def train(job: Job, context: Context) -> None:
             tracker,
             stage.validator,
             name=f"{job.label}{job.stage}",
-            identity=job.identity,
+            identity=job.identity.without(stage.terms_off),
             guards=stage.guards,
             record=whole.runtime.record,
         )

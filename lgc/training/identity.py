@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -23,6 +23,10 @@ class Identity:
     def fingerprint(self) -> str:
         """Short hash of all facts."""
         return hash_of(self.facts)
+
+    def without(self, terms: Collection[str]) -> Identity:
+        """The same run, but that these loss terms are off, e.g. because weights are missing on this machine."""
+        return Identity({**self.facts, "terms_off": sorted(terms)}) if terms else self
 
     def differences(self, other: Mapping[str, Any]) -> str:
         """Where ``other`` facts differ from these: ``key was ..., is ...``, the first few."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
@@ -53,11 +54,43 @@ def test_git_facts_are_empty_outside_git(tmp_path: Path) -> None:
 
 
 def test_code_is_known_by_file(tmp_path: Path) -> None:
-    hashes = code_hashes()
-    assert {"training/trainer.py", "models/layered.py", "data/loader.py", "images.py"} <= hashes.keys()
+    hashes = code_hashes("train_codec")
+    assert {
+        "training/trainer.py",
+        "models/layered.py",
+        "data/loader.py",
+        "build/codec.py",
+        "images.py",
+    } <= hashes.keys()
     assert not any(name.startswith(("launch", "cli", "data/synthetic", "tracking")) for name in hashes)
+    assert code_hashes("train_baseline").keys() - hashes.keys() == {"baselines/networks.py"}
     copy = tmp_path / "lgc"
     shutil.copytree(ROOT / "lgc", copy)
     (copy / "losses/rate.py").write_text("changed")
-    changed = code_hashes(copy)
+    changed = code_hashes("train_codec", copy)
     assert {name for name in hashes if hashes[name] != changed[name]} == {"losses/rate.py"}
+
+
+def test_what_dvc_watches_covers_what_a_run_is_known_by() -> None:
+    """Else a change would find the stage up to date, or the stage a finished run of the code before."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    training = [stage.get("do", stage) for stage in stages.values()]
+    training = [stage for stage in training if stage["cmd"].startswith("python pipelines/train.py ")]
+    assert len(training) == 12
+    for stage in training:
+        name = stage["cmd"].split()[2]
+        watched = [dep.removeprefix("lgc/") for dep in stage["deps"] if dep.startswith("lgc/")]
+        unseen = {file for file in code_hashes(name) if not any(is_below(file, place) for place in watched)}
+        assert not unseen, (name, unseen)
+
+
+def is_below(file: str, place: str) -> bool:
+    return file == place or file.startswith(f"{place}/")
+
+
+def test_a_run_without_a_term_is_another_run(paths: Paths) -> None:
+    identity = identify("train_codec", parse(compose([], ROOT / "conf")), paths)
+    without = identity.without({"perceptual": "why"})
+    assert identity.without({}) == identity
+    assert without.fingerprint != identity.fingerprint
+    assert without.differences(identity.facts) == 'terms_off was absent, is ["perceptual"]'
