@@ -370,14 +370,20 @@ def _as_pixels(picture: Any) -> np.ndarray:
 def _masks(analyzer: MultiTaskAnalyzer, features: torch.Tensor) -> np.ndarray:
     """Class indices uint8 (B, 16 h, 16 w) for features (B, C, h, w)."""
 
-    def label(part: torch.Tensor) -> tuple[torch.Tensor]:
+    def look(part: torch.Tensor) -> torch.Tensor:
         logits = analyzer.predict(part, ["parsing"]).parsing
         assert logits is not None
-        size = [side * STRIDE for side in part.shape[-2:]]
-        logits = functional.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+        return logits
+
+    def label(logits: torch.Tensor) -> tuple[torch.Tensor]:
+        logits = functional.interpolate(logits.float(), scale_factor=2, mode="bilinear", align_corners=False)
         return (logits.argmax(dim=1).to(torch.uint8),)
 
-    return tiled(label, [features], 1, STRIDE, _PARSING_MARGIN)[0].cpu().numpy()
+    if analyzer.is_local:
+        (masks,) = tiled(lambda part: label(look(part)), [features], 1, STRIDE, _PARSING_MARGIN)
+    else:
+        (masks,) = tiled(label, [look(features)], STRIDE // 2, STRIDE, 1)
+    return masks.cpu().numpy()
 
 
 def _analyses(pooled: Predictions, masks: np.ndarray | None, group: _Group) -> Iterator[Analysis]:

@@ -106,6 +106,8 @@ class MultiTaskAnalyzer(nn.Module):
     def __init__(self, in_channels: int, config: AnalyzerConfig) -> None:
         super().__init__()
         channels = config.channels
+        self.is_local = config.norm == "none"
+        """Whether a mask can be made tile by tile; a normalisation looks at all places."""
         self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, config.depth, config.norm))
         makers: Mapping[str, nn.Module] = {
             "parsing": ParsingHead(channels, config.parsing, config.norm),
