@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lgc.build.baseline import network_facts
 from lgc.build.networks import REFERENCE, make_codec
 from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
 from lgc.config.schema import Config
+from lgc.data.shards import read_manifest
 from lgc.errors import TrainingError
 from lgc.training.export import export_model
 from lgc.training.objectives import make_analyzers
@@ -61,4 +63,20 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
         analyzers = nn.ModuleDict()
     else:
         load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
-    return export_model(out / MODEL, codec, dict(analyzers.items()), config.model.analyzer, about)
+    learnt = _learnt_heads(config, paths)
+    for analyzer in analyzers.values():
+        for head in set(analyzer.heads) - set(learnt):  # type: ignore[arg-type]
+            del analyzer.heads[head]  # type: ignore[union-attr, operator]
+    shape = replace(config.model.analyzer, heads=learnt)
+    return export_model(out / MODEL, codec, dict(analyzers.items()) if learnt else {}, shape, about)
+
+
+def _learnt_heads(config: Config, paths: Paths) -> tuple[str, ...]:
+    """Those that training data and weights say anything to: any other would answer as it was initialised."""
+    known, weights = read_manifest(paths.data).splits["train"], config.train_analysis.task_weights
+    told = {
+        "parsing": known.masks and (weights.parsing or weights.taught),
+        "attributes": known.attributes and weights.attributes,
+        "pose": known.pose and weights.pose,
+    }
+    return tuple(head for head in config.model.analyzer.heads if told[head])

@@ -1,0 +1,106 @@
+"""What of trained weights becomes a model file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import lgc
+from lgc.build import export
+from lgc.build.stages import make_stage
+from lgc.config.load import compose, parse
+from lgc.config.paths import MODEL, Paths, TrainStage
+from lgc.config.schema import Config
+from lgc.data.shards import Manifest, read_manifest
+from lgc.tracking.base import NullTracker
+from lgc.training.context import LocalContext
+from lgc.training.identity import Identity
+from lgc.training.trainer import fit
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    lengths = [
+        f"{stage}.settings.{key}=8"
+        for stage in ("train_codec", "train_analysis")
+        for key in ("samples", "batch_size")
+    ]
+    return parse(compose(["profile=smoke", *lengths], CONF))
+
+
+@pytest.fixture(scope="module")
+def analysed(config: Config, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, Path]:
+    """A project in which codec and heads have trained for one step, and the heads' checkpoint."""
+    paths = Paths(tmp_path_factory.mktemp("project"))
+    paths.data.parent.mkdir()
+    paths.data.symlink_to(shards)
+    train(config, paths, "train_codec")
+    return paths, train(config, paths, "train_analysis")
+
+
+def train(config: Config, paths: Paths, name: TrainStage) -> Path:
+    context = LocalContext(paths.root / "runs" / name, show_bar=False)
+    stage = make_stage(name, config, paths, context)
+    identity = Identity({"of": "a test"})
+    fit(
+        stage.state,
+        stage.loader,
+        stage.settings,
+        context,
+        NullTracker(),
+        stage.validator,
+        name=name,
+        identity=identity,
+    )
+    checkpoint = context.latest_checkpoint()
+    assert checkpoint is not None
+    export.export_stage(name, config, paths, checkpoint, {})
+    return checkpoint
+
+
+def without(manifest: Manifest, *kinds: str) -> Manifest:
+    train = replace(manifest.splits["train"], **dict.fromkeys(kinds, 0))  # type: ignore[arg-type]
+    return replace(manifest, splits={**manifest.splits, "train": train})
+
+
+@pytest.mark.parametrize(
+    ("absent", "heads"),
+    [
+        ((), {"parsing", "attributes", "pose"}),
+        (("pose",), {"parsing", "attributes"}),
+        (("masks", "attributes"), {"pose"}),
+    ],
+)
+def test_heads_that_nothing_has_taught_stay_out(
+    config: Config,
+    analysed: tuple[Paths, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    absent: tuple[str, ...],
+    heads: set[str],
+) -> None:
+    """Else they would answer, and nobody could tell that it means nothing."""
+    paths, checkpoint = analysed
+    monkeypatch.setattr(export, "read_manifest", lambda folder: without(read_manifest(folder), *absent))
+    export.export_stage("train_analysis", config, paths, checkpoint, {})
+    codec = lgc.load(paths.stage("train_analysis") / MODEL)
+    assert set(codec.model.analyzers) == {"semantic", "both"}
+    assert {name for analyzer in codec.model.analyzers.values() for name in analyzer.heads} == heads
+
+
+def test_no_head_no_analyzer(config: Config, analysed: tuple[Paths, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, checkpoint = analysed
+    everything = ("masks", "attributes", "pose")
+    monkeypatch.setattr(export, "read_manifest", lambda folder: without(read_manifest(folder), *everything))
+    export.export_stage("train_analysis", config, paths, checkpoint, {})
+    assert not lgc.load(paths.stage("train_analysis") / MODEL).model.analyzers
+
+
+def test_a_head_without_weight_has_learnt_nothing(config: Config, analysed: tuple[Paths, Path]) -> None:
+    paths, _ = analysed
+    weights = replace(config.train_analysis.task_weights, pose=0.0, parsing=0.0, taught=1.0)
+    changed = replace(config, train_analysis=replace(config.train_analysis, task_weights=weights))
+    assert export._learnt_heads(changed, paths) == ("parsing", "attributes")
