@@ -25,8 +25,8 @@ from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.interrupts import first_asks
 from lgc.launch.storage import ray_storage, worker_environment
-from lgc.launch.worker import NOBODY, Audience, Job, train
-from lgc.training.context import Bar, Context
+from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
+from lgc.training.context import Bar
 from lgc.training.trainer import Interrupted
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
@@ -204,8 +204,7 @@ class RayContext:
 
     def latest_checkpoint(self) -> Path | None:
         """A local copy of the last checkpoint that Ray registered."""
-        if self._restored is not None:
-            shutil.rmtree(self._restored, ignore_errors=True)
+        self.forget()
         found = [self._train.get_checkpoint()]
         if self.world_size > 1:  # a worker knows of its own reports alone, and only rank 0 reports checkpoints
             torch.distributed.broadcast_object_list(found, device=self.device)
@@ -215,6 +214,12 @@ class RayContext:
         self._restored = Path(tempfile.mkdtemp(prefix="lgc-restore-"))
         checkpoint.to_directory(str(self._restored))
         return self._restored
+
+    def forget(self) -> None:
+        """Remove the local copy of a checkpoint."""
+        if self._restored is not None:
+            shutil.rmtree(self._restored, ignore_errors=True)
+            self._restored = None
 
     def new_checkpoint(self, samples: int) -> Path:
         """A folder of its own."""
@@ -265,12 +270,18 @@ class RayContext:
 
 
 def _worker(config: Mapping[str, Any]) -> Exception | None:
-    """Train; returns what all workers came to alike, so that Ray does not start them again."""
-    context: Context = RayContext(config["board"])
+    """Train; returns what all workers came to alike, so that Ray does not start them again.
+
+    What one cannot copy is its own trouble: it is raised, so that Ray ends the others, who wait, and tries again.
+    """
+    context = RayContext(config["board"])
+    job = fetched(config["job"], context.say)
     try:
-        train(config["job"], context)
+        train(job, context)
     except (TrainingError, Interrupted) as error:
         return error
+    finally:
+        context.forget()
     return None
 
 

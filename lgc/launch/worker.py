@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,13 +72,20 @@ class Audience:
 NOBODY: Final = Audience()
 
 
+def fetched(job: Job, say: Callable[[str], None]) -> Job:
+    """The job on this machine, its inputs copied to a root of its own; :class:`TrainingError` if they cannot be."""
+    if not job.inputs:
+        return job
+    root = materialise(job.inputs, open_store(parse(job.raw_config).storage, job.inputs_at), say)
+    return replace(job, root=str(root), inputs=())
+
+
 def train(job: Job, context: Context) -> None:
-    """Train a stage to its end in this process."""
+    """Train a stage to its end in this process; ``job`` has its inputs below its root."""
     torch.set_num_threads(job.threads)
-    whole, root = parse(job.raw_config), Path(job.root)
-    if job.inputs:
-        root = materialise(job.inputs, open_store(whole.storage, job.inputs_at), context.say)
-    stage = make_stage(job.stage, vary(whole, job.variant, job.stage), Paths(root, job.variant), context)
+    whole = parse(job.raw_config)
+    paths = Paths(Path(job.root), job.variant)
+    stage = make_stage(job.stage, vary(whole, job.variant, job.stage), paths, context)
     if context.rank == 0:
         for line in stage.terms_off.values():
             context.say(f"{job.label}{job.stage}: {line}")

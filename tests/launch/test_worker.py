@@ -1,0 +1,62 @@
+"""What a worker tells Ray: which errors end a run, and which are its own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lgc.errors import TrainingError
+from lgc.launch import ray_train
+from lgc.training.trainer import Interrupted
+
+
+class Context(SimpleNamespace):
+    """Stands for Ray's; counts what it was asked to forget."""
+
+    made: Context
+
+    def __init__(self, _: Any) -> None:
+        super().__init__(forgotten=0)
+        type(self).made = self
+
+    def say(self, line: str) -> None:
+        """Nobody listens."""
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+@pytest.fixture(autouse=True)
+def context(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_train, "RayContext", Context)
+    monkeypatch.setattr(ray_train, "fetched", lambda job, _: f"{job} here")
+
+
+def raises(error: Exception) -> Any:
+    def act(*_: object) -> None:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize("error", [TrainingError("diverged"), Interrupted("stopped")])
+def test_what_all_come_to_is_told_not_raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(ray_train, "train", raises(error))
+    assert ray_train._worker({"board": None, "job": "job"}) is error
+    assert Context.made.forgotten == 1
+
+
+def test_what_one_cannot_copy_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the others would wait for it, and Ray would not try again."""
+    monkeypatch.setattr(ray_train, "fetched", raises(TrainingError("no such bucket")))
+    with pytest.raises(TrainingError, match="no such bucket"):
+        ray_train._worker({"board": None, "job": "job"})
+
+
+def test_trains_on_what_was_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(ray_train, "train", lambda job, _: seen.append(job))
+    assert ray_train._worker({"board": None, "job": "job"}) is None
+    assert seen == ["job here"]
