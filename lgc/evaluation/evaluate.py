@@ -20,8 +20,6 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.evaluation.measure import Bench, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 
-_FORMAT: Final = 4
-"""Of cached points; counted up when they hold something new."""
 _WORTH_PROCESSES: Final = 16
 """Blocks below which starting processes takes longer than measuring here."""
 Estimate = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
@@ -169,6 +167,5 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         **part,
         "split": bench.split.name,
         "metrics": sorted([*bench.metrics, *bench.extractors]),
-        "format": _FORMAT,
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]

@@ -32,7 +32,7 @@ from lgc.evaluation.names import key_of
 from lgc.evaluation.points import Point
 from lgc.evaluation.results import COLUMNS, make_results, write_results
 from lgc.launch import storage
-from lgc.launch.identity import UNTRACKED, output_sha256, params_hash
+from lgc.launch.identity import UNTRACKED, measuring_facts, output_sha256, params_hash
 from lgc.launch.side_by_side import Workbench, side_by_side
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
@@ -137,7 +137,8 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
         if not file.is_file():
             raise ConfigError(f"evaluate.models.{name}: {file}: no such file")
         layered[name] = _given(file, bench.device)
-    identity = {"data": manifest.hash, "reference": output_sha256(paths.weights("train_reference"))}
+    reference = output_sha256(paths.weights("train_reference"))
+    identity = {"data": manifest.hash, "reference": reference, "measuring": measuring_facts()}
     if "identity" in metrics.pictures:
         identity["embedding"] = params_hash([dict(embedding_facts(config.evaluate.identity))])
     return Plan(bench, layered, baselines, identity, absent), metrics

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -54,6 +56,23 @@ _CODE: Final = (
     "images.py",
 )
 """What trains, below the package; the rest of it may change without another result."""
+_MEASURING_CODE: Final = (
+    "backbones.py",
+    "baselines",
+    "bitstream",
+    "data/labels.py",
+    "data/loader.py",
+    "data/shards.py",
+    "entropy",
+    "evaluation/measure.py",
+    "evaluation/points.py",
+    "images.py",
+    "metrics",
+    "models",
+    "training/codec.py",
+)
+"""What makes a picture's measurements of a codec, below the package."""
+_MEASURING_LIBRARIES: Final = ("lpips", "piq")
 _CODE_OF: Final[Mapping[TrainStage, tuple[str, ...]]] = {"train_baseline": ("baselines/networks.py",)}
 """What only one stage trains with."""
 
@@ -87,7 +106,20 @@ def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
 
 def code_hashes(name: TrainStage, package: Path = Path(lgc.__file__).parent) -> dict[str, str]:
     """Short hash of each source file that takes part in training a stage."""
-    places = [package / place for place in (*_CODE, *_CODE_OF.get(name, ()))]
+    return _hashes(package, (*_CODE, *_CODE_OF.get(name, ())))
+
+
+def measuring_facts(package: Path = Path(lgc.__file__).parent) -> dict[str, Any]:
+    """The code that measures, and versions of the libraries whose metrics it takes."""
+    installed = [name for name in _MEASURING_LIBRARIES if importlib.util.find_spec(name)]
+    return {
+        "code": _hashes(package, _MEASURING_CODE),
+        **{name: importlib.metadata.version(name) for name in installed},
+    }
+
+
+def _hashes(package: Path, below: Sequence[str]) -> dict[str, str]:
+    places = [package / place for place in below]
     files = [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
     return {file.relative_to(package).as_posix(): file_sha256(file)[:12] for file in files}
 

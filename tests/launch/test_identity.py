@@ -11,7 +11,7 @@ import yaml
 
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
-from lgc.launch.identity import code_hashes, git_facts, identify, pipeline_key
+from lgc.launch.identity import code_hashes, git_facts, identify, measuring_facts, pipeline_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,6 +82,15 @@ def test_what_dvc_watches_covers_what_a_run_is_known_by() -> None:
         watched = [dep.removeprefix("lgc/") for dep in stage["deps"] if dep.startswith("lgc/")]
         unseen = {file for file in code_hashes(name) if not any(is_below(file, place) for place in watched)}
         assert not unseen, (name, unseen)
+
+
+def test_what_dvc_watches_covers_what_measures() -> None:
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]["deps"]
+    watched = [dep.removeprefix("lgc/") for dep in deps if dep.startswith("lgc/")]
+    facts = measuring_facts()
+    assert {"metrics/tasks.py", "bitstream/codec.py", "baselines/learned.py"} <= facts["code"].keys()
+    assert all(any(is_below(file, place) for place in watched) for file in facts["code"])
+    assert facts.keys() == {"code", "lpips", "piq"}
 
 
 def is_below(file: str, place: str) -> bool:
