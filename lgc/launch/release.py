@@ -72,6 +72,11 @@ def release(config: Config, paths: Paths) -> Release:
             verdict = Verdict(True, ("no champion yet",))
         elif present.version == added.version:
             verdict = Verdict(True, ("it is the champion already",))
+        elif _DATA not in present.tags:
+            said = (
+                f"the champion, version {present.version}, has no tag {_DATA}: nobody knows what it was measured on"
+            )
+            verdict = Verdict(False, (f"{said}; release it by `lgc release`, or take its alias away",))
         elif present.tags[_DATA] != data:
             verdict = Verdict(False, (f"measured on {data}, the champion on {present.tags[_DATA]}: not comparable",))
         else:

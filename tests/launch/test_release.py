@@ -15,7 +15,8 @@ from lgc.config.paths import Paths
 from lgc.config.schema import Config
 from lgc.errors import LgcError
 from lgc.launch.release import release
-from lgc.tracking.mlflow import PipelineRuns
+from lgc.tracking.mlflow import PipelineRuns, client
+from lgc.tracking.registry import Registry
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -94,3 +95,14 @@ def test_a_model_evaluated_again_is_judged_by_its_later_numbers(config: Config, 
     release(config, evaluated(root, run_id, "aa", bpp=0.1, miou=0.5))
     release(config, evaluated(root, run_id, "aa", bpp=0.2, miou=0.5))
     assert release(config, evaluated(root, run_id, "bb", bpp=0.15, miou=0.5)).champion
+
+
+def test_a_champion_of_other_making_keeps_its_place_and_it_is_said_why(
+    config: Config, run_id: str, tmp_path: Path
+) -> None:
+    client(config.tracking.uri).create_registered_model(config.release.name)
+    other = client(config.tracking.uri).create_model_version(config.release.name, tmp_path.as_uri(), run_id)
+    Registry(config.tracking.uri, config.release.name).crown(str(other.version))
+    done = release(config, evaluated(tmp_path / "project", run_id, "aa", bpp=0.1, miou=0.5))
+    assert (done.version, done.champion) == ("2", False)
+    assert done.reasons[0].startswith("the champion, version 1, has no tag lgc.measured_on")
