@@ -128,11 +128,6 @@ def to_uint8(x: torch.Tensor) -> torch.Tensor:
     return x.detach().float().clamp(0, 1).mul(255).add_(0.5).floor_().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def round_to_uint8_levels(x: torch.Tensor) -> torch.Tensor:
-    """Snap a reconstruction to the 256 levels a written file can hold; range and shape unchanged."""
-    return x.float().clamp(0, 1).mul(255).add(0.5).floor().div(255)
-
-
 def pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
     """Extend (B, C, H, W) of any type right and down, repeating the border, to multiples of ``multiple``."""
     for axis in (-2, -1):

@@ -260,10 +260,6 @@ class TestRanges:
     def test_to_uint8_clips_and_rounds(self, value: float, level: int) -> None:
         assert images.to_uint8(torch.full((1, 3, 1, 1), value)).unique().tolist() == [level]
 
-    def test_round_to_uint8_levels_is_what_a_file_holds(self) -> None:
-        x = torch.linspace(-0.2, 1.2, 300).reshape(1, 3, 10, 10)
-        assert torch.allclose(images.round_to_uint8_levels(x), images.to_float(images.to_uint8(x)), atol=1e-7)
-
 
 class TestGeometry:
     def test_pad_repeats_the_border_right_and_below(self) -> None:

@@ -128,6 +128,20 @@ def read_info(path: Path | str) -> tuple[ModelInfo, bytes]:
         return _parse_info(Path(path), file.metadata())
 
 
+def read_sha256(path: Path | str) -> str:
+    """What a model file says of all its tensors together (:attr:`LayeredModel.sha256`); networks are not loaded.
+
+    Tells models apart that share an id, as those with the same decoder do. Raises :class:`ModelError` when the file
+    is missing or does not say.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        try:
+            return str(json.loads((file.metadata() or {})["lgc"])["sha256"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise ModelError(f"{path}: says no SHA-256 of its tensors ({error!r})") from error
+
+
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredModel:
     """Load a model file; :class:`ModelError` when it is missing, damaged or from a newer lgc."""
     path, device = Path(path), torch.device(device)

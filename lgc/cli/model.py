@@ -48,7 +48,7 @@ def export_(
 ) -> None:
     """Write a model for release: as trained, with the licence note and what evaluation measured of it."""
     from lgc.bitstream import store
-    from lgc.bitstream.model_file import read_info, rewrite_about
+    from lgc.bitstream.model_file import read_info, read_sha256, rewrite_about
     from lgc.training.state import file_sha256
 
     check_writable(out, force)
@@ -59,7 +59,7 @@ def export_(
         about["licence"] = licence
     if "licence" not in about:
         raise ModelError(f"{source}: says nothing of its licence; pass --licence")
-    measured = _evaluation_of(model_id.hex())
+    measured = _evaluation_of(model_id.hex(), read_sha256(source))
     if measured is not None:
         about["evaluation"] = measured
     rewrite_about(source, out, about)
@@ -140,8 +140,12 @@ def _from_registry(address: str, tracking: str, folder: Path) -> Path:
     return got.rename(folder / f"{name}.safetensors")
 
 
-def _evaluation_of(model_id: str) -> dict[str, Any] | None:
-    """Numbers of the project's last evaluation, if it was of this very model."""
+def _evaluation_of(model_id: str, sha256: str) -> dict[str, Any] | None:
+    """Numbers of the project's last evaluation, if it was of this very model.
+
+    The id is the decoder's: models that differ in their analyzers share it, and only the SHA-256 of all tensors tells
+    them apart. Evaluations of earlier versions do not name it; for those the id decides.
+    """
     try:
         summary = json.loads((EVALUATION / "metrics.json").read_text(encoding="utf-8"))
         run = json.loads((EVALUATION / "details.json").read_text(encoding="utf-8"))["run"]
@@ -149,7 +153,8 @@ def _evaluation_of(model_id: str) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, KeyError) as error:
         raise LgcError(f"{EVALUATION}: not a usable evaluation ({error}); run it again") from error
-    names = [name for name, found in run["models"].items() if found == model_id]
+    digests, wanted = run.get("models_sha256", {}), (model_id, sha256)
+    names = [name for name, found in run["models"].items() if (found, digests.get(name, sha256)) == wanted]
     if not names:
         return None
     (name, *_) = names

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lgc.launch.services.layout import FOLDER
+
 app = typer.Typer(no_args_is_help=True, help="PostgreSQL, an S3 store and MLflow, for pipelines that use servers.")
 
 Folder = Annotated[Path, typer.Option(help="Where data, logs, pid files and secrets are.")]
@@ -15,7 +17,7 @@ Port = typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")
 
 @app.command()
 def up(
-    folder: Folder = Path("runs/services"),
+    folder: Folder = FOLDER,
     mlflow_port: Annotated[int, Port] = 5000,
     s3_port: Annotated[int, Port] = 8333,
     postgres_port: Annotated[int, Port] = 5433,
@@ -35,7 +37,7 @@ def up(
 
 
 @app.command()
-def status(folder: Folder = Path("runs/services")) -> None:
+def status(folder: Folder = FOLDER) -> None:
     """Say how each service is; exit code 1 unless all are healthy."""
     from lgc.launch.services.manage import status as look
 
@@ -49,7 +51,7 @@ def status(folder: Folder = Path("runs/services")) -> None:
 
 @app.command()
 def down(
-    folder: Folder = Path("runs/services"),
+    folder: Folder = FOLDER,
     delete: Annotated[bool, typer.Option("--delete", help="Remove data and passwords too.")] = False,
 ) -> None:
     """End the services that `up` started, and nothing else; data stays."""

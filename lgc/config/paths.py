@@ -55,11 +55,6 @@ class Paths:
         return self.root / "outputs" / "data"
 
     @property
-    def raw(self) -> Path:
-        """Generated faces in the official layout; kept for the next run."""
-        return self.root / "outputs" / "synthetic"
-
-    @property
     def variants(self) -> Path:
         """Outputs of all variants."""
         return self.root / "outputs" / "variants"

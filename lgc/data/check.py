@@ -61,11 +61,11 @@ class DataReport:
         findings = [("sizes", sizes)] if sizes else []
         findings += [("missing or wrong", line) for line in _few(list(self.problems))]
         findings += [("unreadable", line) for line in _few(list(self.unreadable))]
-        findings += [("duplicates", " = ".join(group)) for group in _few(list(self.duplicates))]
-        findings += [("in two splits", " = ".join(group)) for group in _few(list(self.leaks))]
+        findings += [("duplicates", line) for line in _few([" = ".join(group) for group in self.duplicates])]
+        findings += [("in two splits", line) for line in _few([" = ".join(group) for group in self.leaks])]
         details = Table(show_header=False)
         for kind, text in findings:
-            details.add_row(kind, text if isinstance(text, str) else str(text))
+            details.add_row(kind, text)
         if findings:
             console.print(details)
         console.print("usable" if self.usable else "NOT usable: a split has no readable pictures")
@@ -118,6 +118,6 @@ def _counts(samples: Sequence[Sample]) -> SplitReport:
     )
 
 
-def _few(lines: list, limit: int = 5) -> list:
+def _few(lines: list[str], limit: int = 5) -> list[str]:
     """The first few, and how many more there are."""
     return lines if len(lines) <= limit else [*lines[:limit], f"... and {len(lines) - limit} more"]

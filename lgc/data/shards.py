@@ -80,12 +80,6 @@ class Manifest:
         """First 16 hex digits of a SHA-256 over every shard's SHA-256, the sizes and the names."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
-    @property
-    def annotations(self) -> tuple[str, ...]:
-        """Which of ``masks``, ``attributes``, ``pose`` the training split has at all."""
-        train = self.splits["train"]
-        return tuple(kind for kind in ("masks", "attributes", "pose") if getattr(train, kind))
-
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""
         text = json.dumps({**asdict(self), "hash": self.hash}, indent=2)

@@ -8,7 +8,6 @@ an unbounded code.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -64,11 +63,6 @@ class TableSet:
     def arrays(self, prefix: str) -> dict[str, np.ndarray]:
         """For storage in a model file."""
         return {f"{prefix}.frequencies": self.frequencies, f"{prefix}.radius": self.radius}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str) -> TableSet:
-        """Undo :meth:`arrays`."""
-        return cls(arrays[f"{prefix}.frequencies"], arrays[f"{prefix}.radius"])
 
 
 def table_set(rows: list[np.ndarray]) -> TableSet:

@@ -126,8 +126,8 @@ def _masks(rows: torch.Tensor, split: Split, codec: LayeredCodec, files: Sequenc
             views.append(View("mask from semantic layer", "mask", read))
     if bool(split.has_mask[rows].any()):
         true = split.masks(rows, absent=255).numpy()
-        enlarged = [np.kron(mask, np.ones((size // mask.shape[0],) * 2, np.uint8)) for mask in true]
-        views.append(View("annotated mask", "mask", np.stack([colour_mask(mask) for mask in enlarged])))
+        at_size = [Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST) for mask in true]
+        views.append(View("annotated mask", "mask", np.stack([colour_mask(np.asarray(mask)) for mask in at_size])))
     return views
 
 

@@ -30,11 +30,6 @@ class Estimate:
         """For ``metrics.json``."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether a difference is beyond chance."""
-        return self.low > 0 or self.high < 0
-
 
 def plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     """For ``metrics.json``."""

@@ -21,6 +21,21 @@ ANALYSED: Final = ("semantic", "both", "rgb")
 _ACCOUNTS: Final = ("header_", "bytes", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
 
 
+_DAMAGED: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise for files that are empty, cut or changed: a flipped bit can make an entry look
+encrypted, of a later version of the format, or of another name."""
+
+
 def is_measure(name: str) -> bool:
     """Whether a value of :class:`Point` is a metric, rather than an account of bytes or time."""
     return not name.startswith(_ACCOUNTS)
@@ -110,5 +125,5 @@ class Point:
                     elif kind == "tasks":
                         getattr(point.tasks[rest[0]], rest[1]).extend(stored[name])
             return point
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
+        except _DAMAGED:
             return None

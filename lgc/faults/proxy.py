@@ -36,11 +36,6 @@ class FaultyProxy:
         """Where clients connect."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def cuts_left(self) -> int:
-        """Uploads still to be cut."""
-        return self._cuts_left
-
     def set(self, mode: Mode) -> None:
         """Change what happens to new connections; those that are open are cut."""
         with self._lock:

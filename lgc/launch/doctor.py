@@ -111,13 +111,22 @@ def data(config: Config, paths: Paths) -> Finding:
 
 def weights(config: Config) -> Iterator[Finding]:
     """Backbones that the configuration asks for; nothing is downloaded."""
-    for net in sorted({config.train_codec.perceptual.net, config.evaluate.lpips_net}):
+    for net in sorted({*perceptual_nets(config), config.evaluate.lpips_net}):
         path = lpips_weights(net)
         if path.is_file():
             yield Finding(f"LPIPS {net}", "ok", str(path))
         else:
             remedy = "put it there, set LGC_WEIGHTS, or let the run download it; without it the term is off"
             yield Finding(f"LPIPS {net}", "warning", f"no {path}", remedy)
+
+
+def perceptual_nets(config: Config) -> set[str]:
+    """Backbones of the training losses: those of stages whose LPIPS term counts at all."""
+    codecs, baseline = (config.train_codec, config.finetune_joint.codec), config.train_baseline
+    nets: set[str] = {one.perceptual.net for one in codecs if one.weights.perceptual or one.weights.base_perceptual}
+    if baseline.networks and baseline.perceptual_ratio:
+        nets.add(baseline.perceptual.net)
+    return nets
 
 
 def tracking(uri: str) -> Finding:

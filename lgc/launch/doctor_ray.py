@@ -17,7 +17,7 @@ from lgc.backbones import lpips_weights
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.launch import storage
-from lgc.launch.doctor import Finding, disk, first_line, shared_memory, store, tracking
+from lgc.launch.doctor import Finding, disk, first_line, perceptual_nets, shared_memory, store, tracking
 from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
 
@@ -140,7 +140,7 @@ def _server(config: Config) -> str | None:
 
 def _backbones(config: Config) -> list[Path]:
     """Networks of the training losses."""
-    return [lpips_weights(config.train_codec.perceptual.net)]
+    return [lpips_weights(net) for net in sorted(perceptual_nets(config))]
 
 
 def _all_reduce(config: Config) -> Finding:

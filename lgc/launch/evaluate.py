@@ -89,6 +89,7 @@ def run_evaluate() -> None:
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache", aside)
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
+            "models_sha256": {name: layered.codec.model.sha256 for name, layered in plan.layered.items()},
             "environment": environment_facts(),
             "mlflow": run.facts(),
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},

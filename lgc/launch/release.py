@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lgc.bitstream.model_file import read_sha256
 from lgc.config.load import PARAMS
 from lgc.config.paths import METRICS, Paths
 from lgc.config.schema import Config
@@ -50,7 +51,9 @@ def release(config: Config, paths: Paths) -> Release:
     folder = paths.stage("evaluate")
     results = read_results(folder)
     facts, model_id = results.details["run"], _model_id(paths.stage(stage) / METRICS)
-    if facts["models"][main] != model_id:
+    sha256 = read_sha256(paths.model(stage))
+    evaluated = facts.get("models_sha256", {}).get(main, sha256)  # evaluations of earlier versions name ids alone
+    if (facts["models"][main], evaluated) != (model_id, sha256):
         raise LgcError(f"{paths.model(stage)}: not the model that was evaluated; run the evaluate stage again")
     if facts["mlflow"] is None:
         raise LgcError(f"{folder}: evaluated without an MLflow run; run the evaluate stage with tracking on")
@@ -64,11 +67,16 @@ def release(config: Config, paths: Paths) -> Release:
             _DATA: data,
             **{f"{_MEASURE}{name}": repr(found[name]) for name in config.release.rule if name in found},
         }
-        added = registry.add(model_id, facts["mlflow"]["run_id"], files, tags)
+        added = registry.add(model_id, sha256, facts["mlflow"]["run_id"], files, tags)
         if present is None:
             verdict = Verdict(True, ("no champion yet",))
         elif present.version == added.version:
             verdict = Verdict(True, ("it is the champion already",))
+        elif _DATA not in present.tags:
+            said = (
+                f"the champion, version {present.version}, has no tag {_DATA}: nobody knows what it was measured on"
+            )
+            verdict = Verdict(False, (f"{said}; release it by `lgc release`, or take its alias away",))
         elif present.tags[_DATA] != data:
             verdict = Verdict(False, (f"measured on {data}, the champion on {present.tags[_DATA]}: not comparable",))
         else:

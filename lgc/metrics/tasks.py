@@ -248,17 +248,6 @@ class _AttributeCounts:
         return (_ratio(self.true_positive, self.positive) + _ratio(self.true_negative, self.negative)) / 2
 
 
-def parsing_values(confusion: np.ndarray) -> dict[str, float]:
-    """mIoU, mean F1 and pixel accuracy of an int (19, 19) confusion matrix."""
-    values = TaskScores(confusion=[confusion]).values()
-    return {name: values[name] for name in ("miou", "mean_f1", "pixel_accuracy")}
-
-
-def attribute_values(pairs: np.ndarray) -> dict[str, float]:
-    """Accuracy and balanced accuracy of int8 (N, 40, 2) true values and predictions; -1 is unknown."""
-    return TaskScores(attribute_hits=list(pairs)).values()
-
-
 def _parsing(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """IoU and F1 (R, 19), NaN for classes in neither truth nor predictions; all pixels and right ones, (R,)."""
     hit = np.diagonal(confusion, axis1=1, axis2=2)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
+
+ROLLBACKS_TAG: Final = "lgc.rollbacks"
+"""How often training went back to a checkpoint and went on slower. What is recorded after this tag belongs to another
+attempt at the same steps: it is kept, also where an earlier attempt recorded them."""
 
 
 class Tracker(Protocol):

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from lgc.atomic import replacing_file
+from lgc.tracking.base import ROLLBACKS_TAG
 from lgc.tracking.journal import Journal, Record, unsent_journals
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ PARENT_TAG: Final = "mlflow.parentRunId"
 _METRICS_AT_ONCE: Final = 900
 """MLflow takes 1,000 in a request."""
 POSITION: Final = "recorded"
-"""``recorded/<family>`` is a metric whose latest value says how far a run has been recorded."""
+"""``recorded/<family>`` is a metric whose latest value says how far a run has been recorded; after the n-th rollback
+``recorded/<family>.<n>``, as training then passes again through recorded steps, with other values."""
 _KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 """Makes MLflow's pages show training runs and charts first, not traces of language models."""
 _LONGEST_PARAM: Final = 6000
@@ -227,14 +229,20 @@ class MlflowTracker:
         self._keep_address()
         self._client: MlflowClient | None = None
         self._recorded: dict[str, float] | None = None
+        self._rollbacks = 0
         self._pictures = journal_folder / "pictures"
         self._pictures.mkdir(parents=True, exist_ok=True)
         self._journal = Journal(journal_folder, self._send)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Named values at ``step``; what is not finite is left out."""
+        """Named values at ``step``; what is not finite is left out.
+
+        A resumed run may pass again through steps that were recorded: those are kept once for each count of
+        rollbacks. Values at step 0 are results of a stage that has no steps: the later ones count.
+        """
         finite = {name: float(value) for name, value in values.items() if np.isfinite(value)}
-        self._journal.append({"kind": "metrics", "values": finite, "step": step, "time": _now()})
+        record = {"kind": "metrics", "values": finite, "step": step, "time": _now(), "rollbacks": self._rollbacks}
+        self._journal.append(record)
 
     def image(self, name: str, pixels: np.ndarray, step: int) -> None:
         """A uint8 (H, W, 3) picture at ``step``."""
@@ -248,6 +256,7 @@ class MlflowTracker:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Facts about the run."""
+        self._rollbacks = int(values.get(ROLLBACKS_TAG, self._rollbacks))
         self._journal.append({"kind": "tags", "values": dict(values)})
 
     def start(self, text: str) -> None:
@@ -302,8 +311,8 @@ class MlflowTracker:
         assert self._recorded is not None
         batch: list[Metric] = []
         for record in records:
-            step, position = record["step"], f"{POSITION}/{_family(record['values'])}"
-            if step <= self._recorded.get(position, -1):
+            step, position = record["step"], _position(record)
+            if 0 < step <= self._recorded.get(position, -1):
                 continue  # a resumed run passes again through steps that an earlier attempt recorded
             self._recorded[position] = step
             values = {**record["values"], position: float(step)}
@@ -350,6 +359,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, 
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def _position(record: Record) -> str:
+    """Name of the metric that says how far values like a record's have been recorded."""
+    rollbacks = record.get("rollbacks", 0)  # absent in journals of earlier versions
+    return f"{POSITION}/{_family(record['values'])}" + (f".{rollbacks}" if rollbacks else "")
 
 
 def _family(values: Mapping[str, float]) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 MODEL_TAG: Final = "lgc.model"
+"""The model's id, which stands in every file that it writes; models with the same decoder share it."""
+SHA256_TAG: Final = "lgc.model.sha256"
+"""Of all tensors: what makes two models the same."""
+_OWN: Final = "lgc."
 _FOLDER: Final = "release"
 
 
@@ -39,18 +43,37 @@ class Registry:
                 return _released(self._client.get_model_version(self._name, version))
         return None
 
-    def add(self, model_id: str, run_id: str, files: Sequence[Path], tags: Mapping[str, str]) -> Released:
-        """The version of the model with this id: the one that is there, or a new one with ``files`` of ``run_id``."""
+    def add(
+        self, model_id: str, sha256: str, run_id: str, files: Sequence[Path], tags: Mapping[str, str]
+    ) -> Released:
+        """The version of the model with tensors of this ``sha256``: the one there is, or a new one of ``run_id``.
+
+        Either way it then has these ``files`` and ``tags``; one that is there may have had other measurements.
+        """
+        every = {MODEL_TAG: model_id, SHA256_TAG: sha256, **tags}
         for version in self._client.search_model_versions(f"name = '{self._name}'"):
-            if version.tags.get(MODEL_TAG) == model_id:
-                return _released(version)
+            if version.tags.get(SHA256_TAG) == sha256:
+                return self._renewed(version, files, every)
         if not self._client.search_registered_models(f"name = '{self._name}'"):
             self._client.create_registered_model(self._name)
+        self._keep(run_id, files)
+        source = f"{self._client.get_run(run_id).info.artifact_uri}/{_FOLDER}"
+        return _released(self._client.create_model_version(self._name, source, run_id, tags=every))
+
+    def _renewed(self, version: ModelVersion, files: Sequence[Path], tags: Mapping[str, str]) -> Released:
+        assert version.run_id is not None  # every version is made from a run, see add
+        self._keep(version.run_id, files)
+        number = str(version.version)
+        for name, value in tags.items():
+            self._client.set_model_version_tag(self._name, number, name, value)
+        for name in version.tags:
+            if name.startswith(_OWN) and name not in tags:  # e.g. a measure that is not taken any more
+                self._client.delete_model_version_tag(self._name, number, name)
+        return _released(self._client.get_model_version(self._name, number))
+
+    def _keep(self, run_id: str, files: Sequence[Path]) -> None:
         for file in files:
             self._client.log_artifact(run_id, str(file), _FOLDER)
-        source = f"{self._client.get_run(run_id).info.artifact_uri}/{_FOLDER}"
-        every = {MODEL_TAG: model_id, **tags}
-        return _released(self._client.create_model_version(self._name, source, run_id, tags=every))
 
     def fetch(self, which: str, file: str, folder: Path) -> Path:
         """A local copy in ``folder`` of one file of a version (``3``) or of the one with an alias (``@champion``)."""

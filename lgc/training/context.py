@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+import psutil
 import torch
 from torch import nn
 
@@ -73,6 +75,7 @@ class LocalContext:
 
     def __init__(self, folder: Path | str, device: torch.device | str = "cpu", show_bar: bool = True) -> None:
         self._folder = Path(folder)
+        self._clear()
         self.device = torch.device(device)
         self._show_bar = show_bar
         self.stop = False
@@ -91,7 +94,7 @@ class LocalContext:
 
     def new_checkpoint(self, samples: int) -> Path:
         """A folder that becomes a checkpoint in :meth:`report`."""
-        path = self._folder / f".partial-{os.getpid()}-{samples:012d}"
+        path = self._folder / f"{_partial()}{os.getpid()}-{samples:012d}"
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
         return path
@@ -118,5 +121,20 @@ class LocalContext:
         """Set by a signal handler, or by a test."""
         return self.stop
 
+    def _clear(self) -> None:
+        """Remove what processes of this machine left half written when they were killed.
+
+        An id of our own is one too: they repeat in containers, and nothing was written here yet.
+        """
+        for path in self._folder.glob(f"{_partial()}*"):
+            pid = path.name.removeprefix(_partial()).partition("-")[0]
+            if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+                shutil.rmtree(path, ignore_errors=True)
+
     def _checkpoints(self) -> list[Path]:
         return list(self._folder.glob("checkpoint-*"))
+
+
+def _partial() -> str:
+    """How names of unfinished checkpoints of this machine begin; the process's id follows."""
+    return f".partial-{platform.node()}-"

@@ -15,7 +15,7 @@ import torch
 from lgc.data.loader import Batch, TrainingLoader
 from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
-from lgc.tracking.base import Tracker
+from lgc.tracking.base import ROLLBACKS_TAG, Tracker
 from lgc.training.context import Bar, Context
 from lgc.training.evidence import Evidence, Tripped, gradient_norms, write_evidence
 from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
@@ -118,6 +118,8 @@ def fit(
         restored = state.load(checkpoint, identity)
         if restored.finished:
             return
+        if state.rollbacks and context.rank == 0:  # a tracker knows only what its own process told it
+            tracker.tags({ROLLBACKS_TAG: str(state.rollbacks)})
         if restored.world_size != context.world_size and context.rank == 0:
             context.say(
                 f"{name}: goes on at sample {state.samples} with {context.world_size} workers, {restored.world_size} "
@@ -272,7 +274,7 @@ class _Loop:
         self.terms.clear()
         self.clock = _Clock(state.seconds)
         if self.context.rank == 0:
-            self.tracker.tags({"lgc.rollbacks": str(state.rollbacks)})
+            self.tracker.tags({ROLLBACKS_TAG: str(state.rollbacks)})
             self.context.say(
                 f"{complaint}; back to sample {state.samples} at {ROLLBACK_FACTOR**state.rollbacks:g} of the "
                 f"learning rate ({state.rollbacks} of {self.settings.rollbacks})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 import lgc
 from lgc.bitstream import store
-from lgc.bitstream.model_file import read_info
+from lgc.bitstream.model_file import read_info, read_sha256
 from lgc.cli.main import app
 from lgc.errors import ModelError
+from lgc.models.layered import Architecture
 from lgc.tracking.mlflow import PipelineRuns
 from lgc.tracking.registry import Registry
 
@@ -59,14 +60,14 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_evaluation(model: str) -> None:
+def write_evaluation(model: str, **facts: object) -> None:
     folder = Path("outputs/evaluate")
     folder.mkdir(parents=True)
     codecs = {"joint": {"bpp": {"value": 0.1}}, "joint base": {"bpp": {"value": 0.05}}}
     summary = {"codecs": codecs, "accounts": {"joint": {"file_bytes": 9}}, "bit_saving": {"joint": {"x": 99.0}}}
     data = {"name": "faces", "hash": "h", "split": "test", "measured": 3, "else": 1}
     (folder / "metrics.json").write_text(json.dumps(summary))
-    (folder / "details.json").write_text(json.dumps({"run": {"models": {"joint": model}, "data": data}}))
+    (folder / "details.json").write_text(json.dumps({"run": {"models": {"joint": model}, "data": data, **facts}}))
 
 
 def test_an_export_is_the_same_model_with_licence_and_measurements_inside(
@@ -91,6 +92,19 @@ def test_measurements_of_another_model_are_not_passed_on(model_file: Path) -> No
     said = run("export", "face.safetensors", "-m", str(model_file), "--licence", "CC0-1.0")
     assert "no measurements inside" in said
     assert "evaluation" not in read_info("face.safetensors")[0].about
+
+
+def test_measurements_of_a_model_with_other_analyzers_are_not_passed_on(
+    model_file: Path, tmp_path: Path, write_model: Callable[..., Path], small_architecture: Architecture
+) -> None:
+    """They share the decoder, and with it the id."""
+    other = write_model(tmp_path / "other.safetensors", small_architecture, analyzer_seed=1)
+    id_ = read_info(model_file)[1]
+    assert read_info(other)[1] == id_
+    write_evaluation(id_.hex(), models_sha256={"joint": read_sha256(model_file)})
+    assert "no measurements inside" in run("export", "other.safetensors", "-m", str(other), "--licence", "x")
+    run("export", "same.safetensors", "-m", str(model_file), "--licence", "x")
+    assert "evaluation" in read_info("same.safetensors")[0].about
 
 
 def test_an_export_needs_a_licence_and_does_not_replace_a_file(model_file: Path) -> None:
@@ -166,7 +180,7 @@ def test_pull_from_the_registry_by_alias_and_by_version(model_file: Path, tmp_pa
     released = tmp_path / "model.safetensors"
     released.write_bytes(model_file.read_bytes())
     registry = Registry(uri, "faces")
-    registry.crown(registry.add("aa", run_id, [released], {}).version)
+    registry.crown(registry.add("aa", "a" * 64, run_id, [released], {}).version)
     for address in ("models:/faces@champion", "models:/faces/1"):
         run("pull", address, "--tracking", uri, "--sha256", sha256(model_file))
         assert store.find("faces").read_bytes() == model_file.read_bytes()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lgc.data import celebamask_hq
-from lgc.data.check import SplitReport, check
+from lgc.data.check import DataReport, SplitReport, check
 from lgc.errors import DataError
 
 YES = " ".join(["1"] * 40)
@@ -65,6 +65,16 @@ def test_long_lists_are_cut_short_when_shown(layout_at: Any, capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert "... and 6 more" in shown
     assert "usable" in shown
+
+
+def test_many_groups_of_duplicates_are_cut_short_when_shown(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    groups = [[f"{n}.png", f"{n + 100}.png"] for n in range(7)]
+    DataReport(tmp_path, {}, {}, [], [], duplicates=groups, leaks=groups[:6]).show()
+    shown = capsys.readouterr().out
+    assert "4.png = 104.png" in shown
+    assert "5.png" not in shown
+    assert "... and 2 more" in shown
+    assert "... and 1 more" in shown
 
 
 def test_nothing_there(tmp_path: Path) -> None:

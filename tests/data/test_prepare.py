@@ -40,7 +40,6 @@ class TestContent:
         assert sum(split.images for split in manifest.splits.values()) == 18
         assert manifest.left_out == 0
         assert (manifest.image_size, manifest.mask_size, manifest.split_rule) == (32, 16, "official")
-        assert manifest.annotations == ("masks", "attributes", "pose")
 
     def test_shards_hold_the_pictures_and_their_annotations(self, faces: Path, shards: Path) -> None:
         for name in celebamask_hq.SPLITS:
@@ -93,7 +92,8 @@ class TestContent:
         (own_faces / celebamask_hq.POSE_FILE).unlink()
         manifest = run(own_faces, tmp_path / "out")
         assert manifest.hash != read_manifest(shards).hash
-        assert manifest.annotations == ("masks", "attributes")
+        train = manifest.splits["train"]
+        assert (train.masks, train.attributes, train.pose) == (train.images, train.images, 0)
 
     def test_limit_takes_annotated_pictures_first(self, own_faces: Path, tmp_path: Path) -> None:
         train = scan(own_faces).of("train")
@@ -113,7 +113,8 @@ class TestContent:
     def test_real_photographs(self, real_faces: Path, tmp_path: Path) -> None:
         manifest = run(real_faces, tmp_path / "out", limit=3)
         assert [manifest.splits[name].masks for name in celebamask_hq.SPLITS] == [3, 3, 3]
-        assert manifest.annotations == ("masks", "attributes")
+        assert [manifest.splits[name].pose for name in celebamask_hq.SPLITS] == [0, 0, 0]
+        assert manifest.splits["train"].attributes
         assert Split(tmp_path / "out", "train").images(torch.tensor([0])).float().std() > 10
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -12,10 +13,13 @@ import lgc
 from lgc.baselines.base import Unavailable
 from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
+from lgc.data.palette import colour_mask
+from lgc.data.prepare import prepare
 from lgc.data.shards import Split
 from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
+from lgc.evaluation.points import Point
 from lgc.metrics.image import psnr
 from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
@@ -82,3 +86,18 @@ def test_a_given_model_is_shown_beside_ours(
     assert np.array_equal(
         view.pictures[1], other.decompress(other.compress(split.images(torch.tensor([1])).numpy()[0]))
     )
+
+
+@pytest.mark.parametrize("mask_size", [16, 24, 48])
+def test_annotated_masks_have_the_size_of_the_pictures(
+    codec: LayeredCodec, faces: Path, tmp_path: Path, mask_size: int
+) -> None:
+    """Labels may be stored smaller, larger, or at no multiple of the pictures' side."""
+    prepare(faces, tmp_path / "shards", name="faces", licence="CC0-1.0", image_size=32, mask_size=mask_size)
+    split = Split(tmp_path / "shards", "test")
+    views, _ = make_views([0], split, codec, "ours", [], [Point("ours", "", 32 * 32, {"bytes": np.ones(1)})])
+    shown = views[-1]
+    assert shown.name == "annotated mask"
+    assert shown.pictures.shape == (1, 32, 32, 3)
+    corner = colour_mask(split.masks(torch.tensor([0]), absent=255).numpy()[0])
+    assert np.array_equal(shown.pictures[0, 0, 0], corner[0, 0])

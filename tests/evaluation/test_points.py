@@ -39,6 +39,26 @@ def test_round_trip(tmp_path: Path) -> None:
     assert again.tasks["rgb"].details() == point.tasks["rgb"].details()
 
 
+def test_a_damaged_file_is_no_point(tmp_path: Path) -> None:
+    path = tmp_path / "point.npz"
+    a_point().save(path)
+    whole = path.read_bytes()
+    table = whole.index(b"PK\x01\x02")  # of the files in the archive: names, methods and flags in plain sight
+    damaged = [bytearray(whole) for _ in range(table, len(whole))]
+    for place, data in enumerate(damaged, start=table):
+        data[place] ^= 1
+    for data in (b"", whole[: len(whole) // 2], *damaged):
+        path.write_bytes(data)
+        found = Point.load(path)
+        assert found is None or found.key == "jpeg 30"  # dates, for one, are not looked at
+    for data in (b"", whole[: len(whole) // 2]):
+        path.write_bytes(data)
+        assert Point.load(path) is None
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    assert Point.load(tmp_path / "array.npy") is None
+    assert Point.load(tmp_path / "none.npz") is None
+
+
 def test_writing_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "point.npz"
     a_point().save(path)

@@ -14,6 +14,7 @@ from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config, StorageConfig
 from lgc.launch import doctor
+from lgc.launch.doctor_ray import _backbones
 from lgc.launch.ports import free_ports
 
 Usage = namedtuple("Usage", "total used free")
@@ -67,6 +68,35 @@ def test_weights(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path.touch()
     (present,) = doctor.weights(config)
     assert (present.state, present.detail) == ("ok", str(path))
+
+
+def test_every_stage_with_a_perceptual_term_is_looked_at(project: Path) -> None:
+    def nets(*overrides: str) -> set[str]:
+        return doctor.perceptual_nets(parse(compose(["profile=smoke", *overrides], project / "conf")))
+
+    off = ("train_codec.weights.perceptual=0", "train_codec.weights.base_perceptual=0")
+    joint = "finetune_joint.codec.perceptual.net=alex"
+    baseline = (
+        "train_baseline.perceptual={net: vgg, scale: mixed, jitter: true}",
+        "train_baseline.perceptual_ratio=100",
+    )
+    assert nets(joint) == {"squeeze", "alex"}
+    assert nets(joint, *off) == {"alex"}
+    assert nets(joint, *off, "finetune_joint.codec.weights.perceptual=0") == {"alex"}  # of files cut short
+    everywhere = ("finetune_joint.codec.weights.perceptual=0", "finetune_joint.codec.weights.base_perceptual=0")
+    assert nets(joint, *off, *everywhere) == set()
+    assert nets(*baseline) == {"squeeze"}  # no network is trained
+    assert nets(*baseline, "train_baseline.networks=[bmshj2018_hyperprior]") == {"squeeze", "vgg"}
+
+
+def test_backbones_of_all_stages_are_looked_for(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LGC_WEIGHTS", str(tmp_path))
+    overrides = ["profile=smoke", "tracking=off", "finetune_joint.codec.perceptual.net=vgg"]
+    config = parse(compose(overrides, project / "conf"))
+    assert {finding.name for finding in doctor.weights(config)} == {"LPIPS squeeze", "LPIPS vgg"}
+    assert len(_backbones(config)) == 2
 
 
 def test_a_tracking_file_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:

@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
 from lgc.errors import LgcError
 from lgc.launch.release import release
-from lgc.tracking.mlflow import PipelineRuns
+from lgc.tracking.mlflow import PipelineRuns, client
+from lgc.tracking.registry import Registry
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -28,20 +31,23 @@ def run_id(config: Config, tmp_path: Path) -> str:
     return PipelineRuns(config.tracking.uri, "lgc", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
 
 
-def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: float, data: str = "d0") -> Paths:
-    """A project whose model was evaluated so."""
+def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: float, data: str = "d0",
+              sha256: str = "") -> Paths:  # fmt: skip
+    """A project whose model was evaluated so; ``sha256`` replaces the digest that its file then has."""
     paths = Paths(root)
     folder, trained = paths.stage("evaluate"), paths.stage("finetune_joint")
     (folder / "gallery").mkdir(parents=True, exist_ok=True)
     trained.mkdir(exist_ok=True)
     (root / "params.yaml").write_text("settings")
-    paths.model("finetune_joint").write_text(model)
+    digest = sha256 or f"{model:0<64}"
+    save_file({"x": torch.zeros(1)}, paths.model("finetune_joint"), {"lgc": json.dumps({"sha256": digest})})
     (trained / "metrics.json").write_text(json.dumps({"model_id": model}))
     summary = {
         "codecs": {"joint": {"bpp": {"value": bpp}}, "joint base": {"tasks_semantic": {"miou": {"value": miou}}}}
     }
     run = {
         "models": {"joint": model},
+        "models_sha256": {"joint": f"{model:0<64}"},
         "mlflow": run_id and {"uri": "", "run_id": run_id},
         "data": {"name": "faces", "split": "test", "measured": 9, "hash": data},
     }
@@ -80,3 +86,23 @@ def test_what_cannot_be_released_says_why(config: Config, run_id: str, tmp_path:
     (paths.stage("finetune_joint") / "metrics.json").write_text('{"model_id": "bb"}')
     with pytest.raises(LgcError, match="not the model that was evaluated"):
         release(config, paths)
+    with pytest.raises(LgcError, match="not the model that was evaluated"):  # other analyzers on the same decoder
+        release(config, evaluated(tmp_path / "c", run_id, "aa", 0.1, 0.5, sha256="f" * 64))
+
+
+def test_a_model_evaluated_again_is_judged_by_its_later_numbers(config: Config, run_id: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    release(config, evaluated(root, run_id, "aa", bpp=0.1, miou=0.5))
+    release(config, evaluated(root, run_id, "aa", bpp=0.2, miou=0.5))
+    assert release(config, evaluated(root, run_id, "bb", bpp=0.15, miou=0.5)).champion
+
+
+def test_a_champion_of_other_making_keeps_its_place_and_it_is_said_why(
+    config: Config, run_id: str, tmp_path: Path
+) -> None:
+    client(config.tracking.uri).create_registered_model(config.release.name)
+    other = client(config.tracking.uri).create_model_version(config.release.name, tmp_path.as_uri(), run_id)
+    Registry(config.tracking.uri, config.release.name).crown(str(other.version))
+    done = release(config, evaluated(tmp_path / "project", run_id, "aa", bpp=0.1, miou=0.5))
+    assert (done.version, done.champion) == ("2", False)
+    assert done.reasons[0].startswith("the champion, version 1, has no tag lgc.measured_on")

@@ -7,31 +7,31 @@ import pytest
 import torch
 
 from lgc.data.labels import IGNORE
-from lgc.metrics.tasks import TaskScores, attribute_values, parsing_values
+from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions
 
 
-def confusion(entries: dict[tuple[int, int], int]) -> np.ndarray:
-    """(true class, predicted class) -> pixels."""
+def parsed(entries: dict[tuple[int, int], int]) -> TaskScores:
+    """(true class, predicted class) -> pixels, of one picture."""
     matrix = np.zeros((19, 19), np.int64)
     for place, count in entries.items():
         matrix[place] = count
-    return matrix
+    return TaskScores(confusion=[matrix])
 
 
-def pairs(*pictures: dict[int, tuple[int, int]]) -> np.ndarray:
+def said(*pictures: dict[int, tuple[int, int]]) -> TaskScores:
     """Attribute -> (true, said) of each picture; everything else unknown."""
     made = np.full((len(pictures), 40, 2), -1, np.int8)
     for picture, values in zip(made, pictures, strict=True):
         for attribute, value in values.items():
             picture[attribute] = value
-    return made
+    return TaskScores(attribute_hits=list(made))
 
 
 class TestParsing:
     def test_by_hand(self) -> None:
         """Class 0: 6 of 8 + 1; class 1: 3 of 4 + 2; class 5 is predicted but never true."""
-        values = parsing_values(confusion({(0, 0): 6, (0, 1): 1, (0, 5): 1, (1, 1): 3, (1, 0): 1}))
+        values = parsed({(0, 0): 6, (0, 1): 1, (0, 5): 1, (1, 1): 3, (1, 0): 1}).values()
         iou = [6 / 9, 3 / 5, 0.0]
         f1 = [12 / 15, 6 / 8, 0.0]
         assert values == {
@@ -41,7 +41,7 @@ class TestParsing:
         }
 
     def test_perfect(self) -> None:
-        assert parsing_values(confusion({(0, 0): 6, (7, 7): 1})) == {"miou": 1, "mean_f1": 1, "pixel_accuracy": 1}
+        assert parsed({(0, 0): 6, (7, 7): 1}).values() == {"miou": 1, "mean_f1": 1, "pixel_accuracy": 1}
 
     def test_counts_of_the_data_set_come_before_the_mean(self) -> None:
         """A class right in a large picture and wrong in a small one is mostly right."""
@@ -76,22 +76,22 @@ class TestParsing:
 class TestAttributes:
     def test_by_hand(self) -> None:
         """Attribute 2: 2 of 3 positives and 1 of 1 negatives; attribute 7: positives only, no balance."""
-        values = attribute_values(pairs({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}))
+        values = said({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}).values()
         assert values == {
             "attribute_accuracy": pytest.approx(4 / 6),
             "attribute_balanced_accuracy": pytest.approx((2 / 3 + 1) / 2),
         }
 
     def test_mean_over_attributes(self) -> None:
-        values = attribute_values(pairs({0: (1, 1), 1: (1, 0)}, {0: (0, 0), 1: (0, 1)}))
+        values = said({0: (1, 1), 1: (1, 0)}, {0: (0, 0), 1: (0, 1)}).values()
         assert values == {"attribute_accuracy": 0.5, "attribute_balanced_accuracy": 0.5}
 
     def test_always_saying_no_is_accurate_but_not_balanced(self) -> None:
-        values = attribute_values(pairs(*[{0: (0, 0)}] * 9, {0: (1, 0)}))
+        values = said(*[{0: (0, 0)}] * 9, {0: (1, 0)}).values()
         assert values == {"attribute_accuracy": 0.9, "attribute_balanced_accuracy": 0.5}
 
     def test_no_attribute_with_both_values(self) -> None:
-        assert attribute_values(pairs({0: (1, 1)})) == {"attribute_accuracy": 1}
+        assert said({0: (1, 1)}).values() == {"attribute_accuracy": 1}
 
     def test_positive_logits_mean_yes_and_unknown_pictures_do_not_count(self) -> None:
         scores = TaskScores()
@@ -102,8 +102,7 @@ class TestAttributes:
         assert scores.values()["attribute_accuracy"] == pytest.approx(60 / 80)
 
     def test_each_attribute_by_itself(self) -> None:
-        hits = list(pairs({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}))
-        found = TaskScores(attribute_hits=hits).details()
+        found = said({2: (1, 1), 7: (1, 0)}, {2: (1, 1)}, {2: (1, 0)}, {2: (0, 0), 7: (1, 1)}).details()
         assert found == {
             "attribute_accuracy": {"Attractive": 0.75, "Big_Nose": 0.5},
             "attribute_balanced_accuracy": {"Attractive": pytest.approx((2 / 3 + 1) / 2)},

@@ -84,6 +84,42 @@ def test_steps_recorded_by_an_earlier_attempt_are_not_recorded_again(
     assert "train/bad" not in client(uri).get_run(run_id).data.metrics
 
 
+def test_what_follows_a_rollback_is_recorded_where_the_abandoned_attempt_was(
+    runs: PipelineRuns, uri: str, tmp_path: Path
+) -> None:
+    """Killed after the rollback, it goes on from a checkpoint of before it, and then from one of after it."""
+    run_id = runs.stage(runs.parent("key-rolled", "p", {}), "train_codec", "fp", {}, {})
+
+    def attempt(number: int, *parts: tuple[int, float, list[int]]) -> None:
+        tracker = MlflowTracker(RunAddress(uri, run_id), tmp_path / f"journal-{number}")
+        for rollbacks, value, steps in parts:
+            if rollbacks:
+                tracker.tags({"lgc.rollbacks": str(rollbacks)})
+            for step in steps:
+                tracker.metrics({"train/loss": value}, step)
+        assert tracker.close() is None
+
+    attempt(0, (0, 9.0, [10, 20, 30]), (1, 1.0, [20]))
+    attempt(1, (0, 9.0, [20, 30]), (1, 1.0, [20, 30]))
+    attempt(2, (1, 1.0, [30, 40]))
+    history = client(uri).get_metric_history(run_id, "train/loss")
+    abandoned, kept = [(10, 9.0), (20, 9.0), (30, 9.0)], [(20, 1.0), (30, 1.0), (40, 1.0)]
+    assert sorted((m.step, m.value) for m in history) == sorted(abandoned + kept)
+    assert client(uri).get_run(run_id).data.tags["lgc.rollbacks"] == "1"
+
+
+def test_results_measured_again_replace_the_earlier_ones(
+    runs: PipelineRuns, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = runs.stage(runs.parent("key-again", "p", {}), "evaluate", "fp", {}, {})
+    for time, value in enumerate((0.5, 0.4), start=1000):
+        monkeypatch.setattr("lgc.tracking.mlflow._now", lambda time=time: time)
+        tracker = MlflowTracker(RunAddress(uri, run_id), tmp_path / "journal")
+        tracker.metrics({"final/bpp": value}, 0)
+        assert tracker.close() is None
+    assert client(uri).get_run(run_id).data.metrics["final/bpp"] == 0.4
+
+
 @pytest.mark.parametrize("taken", [False, True], ids=["the request was lost", "the answer was lost"])
 def test_what_a_server_failed_to_answer_is_recorded_once(
     runs: PipelineRuns, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: bool

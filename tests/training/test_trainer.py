@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -381,6 +382,18 @@ def test_a_run_that_diverges_goes_on_from_its_last_checkpoint_with_half_the_lear
     assert not math.isfinite(report["terms"]["distortion"])
     assert not math.isfinite(report["gradient_norms"]["codec.compressor.g_a.semantic.1.weight"])
     assert read_state(tmp_path / "checkpoint-000000000096")["rollbacks"] == 1
+
+
+def test_a_run_resumed_after_a_rollback_says_so_before_it_records(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil(monkeypatch, position=56, times=1)
+    run(make_state(), shards, LocalContext(tmp_path, show_bar=False), Notes())
+    shutil.rmtree(tmp_path / "checkpoint-000000000096")
+    assert read_state(tmp_path / "checkpoint-000000000064")["rollbacks"] == 1
+    notes = Notes()
+    run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes)
+    assert notes.facts == {"lgc.rollbacks": "1"}
 
 
 def test_a_run_that_keeps_diverging_gives_up(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
