@@ -154,13 +154,6 @@ def read_batch(split: Split | ResidentSplit, rows: torch.Tensor) -> Batch:
     )
 
 
-def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-    """Every picture of a split once, in stored order, for validation and evaluation."""
-    count = min(len(split), limit) if limit else len(split)
-    for start in range(0, count, batch_size):
-        yield read_batch(split, torch.arange(start, min(start + batch_size, count)))
-
-
 def prefetch(produce: Callable[[], Iterator[Batch]], depth: int) -> Iterator[Batch]:
     """Run an iterator in a thread, at most ``depth`` items ahead; its exceptions surface here.
 

@@ -11,7 +11,7 @@ import torch
 
 from lgc.data.augment import Augment
 from lgc.data.labels import IGNORE
-from lgc.data.loader import Batch, Order, TrainingLoader, in_order, prefetch, read_batch, training_order
+from lgc.data.loader import Batch, Order, TrainingLoader, prefetch, read_batch, training_order
 from lgc.data.shards import Split
 from lgc.errors import DataError
 
@@ -206,17 +206,6 @@ class TestPrefetch:
         for taken, _ in enumerate(prefetch(produce, depth=2), start=1):
             assert len(made) <= taken + 3  # two wait in the queue, one in the thread's hand
         assert len(made) == 200
-
-
-class TestInOrder:
-    @pytest.mark.parametrize(("limit", "sizes"), [(None, [4, 4, 2]), (5, [4, 1]), (4, [4]), (100, [4, 4, 2])])
-    def test_each_picture_once(self, split: Split, limit: int | None, sizes: list[int]) -> None:
-        assert len(split) == 10
-        batches = list(in_order(split, 4, limit))
-        assert [len(batch) for batch in batches] == sizes
-        whole = read_batch(split, torch.arange(sum(sizes)))
-        assert torch.equal(torch.cat([batch.x for batch in batches]), whole.x)
-        assert torch.equal(torch.cat([batch.pose for batch in batches]), whole.pose)
 
 
 def test_batch_moves_as_a_whole(split: Split) -> None:
