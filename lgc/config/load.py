@@ -100,7 +100,7 @@ def make(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
     options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
         return dacite.from_dict(kind, dict(raw), options)  # type: ignore[type-var]
-    except (dacite.DaciteError, TypeError, ValueError) as error:
+    except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"configuration: {error}") from error
 
 
