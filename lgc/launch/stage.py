@@ -29,6 +29,7 @@ from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
 from lgc.launch.jobs import Detached, is_job_server, train_as_job
 from lgc.launch.local import run_local
+from lgc.launch.room import check_room
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay
 from lgc.training.identity import Identity
@@ -140,6 +141,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
         _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device, audience)
+    check_room(runtime)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
     if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
