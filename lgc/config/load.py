@@ -13,6 +13,7 @@ import dacite
 import yaml
 
 from lgc.atomic import replacing_file
+from lgc.config import resolvers
 from lgc.config.advice import check_overrides, groups, key_of, nearest, unknown_key, without_noise
 from lgc.config.check import check_values
 from lgc.config.schema import Config
@@ -47,8 +48,7 @@ def compose_unchecked(name: str | None, overrides: Sequence[str], folder: Path |
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    # budgets of stages that train as long as others together
-    OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)
+    resolvers.register()
     check_overrides(overrides, folder)
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
