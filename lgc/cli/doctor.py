@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor() -> None:
-    """Check disk, memory, device, data, backbones, MLflow, S3 and every node of the cluster; 1 if one fails."""
+    """Check disk, memory, device, folders, data, models, MLflow, S3 and every node of the cluster; 1 if one fails."""
     from lgc.config.load import load
     from lgc.config.paths import Paths
 

@@ -74,7 +74,9 @@ def repro(
     if runtime.engine != "ray" or runtime.address or os.environ.get("RAY_ADDRESS"):
         raise typer.Exit(_passing_interrupts_on(command, environment))
     from lgc.launch.cluster import local_cluster
+    from lgc.launch.room import check_room
 
+    check_room(runtime)
     with local_cluster() as variables:
         raise typer.Exit(_passing_interrupts_on(command, {**environment, **variables}))
 

@@ -13,6 +13,8 @@ import dacite
 import yaml
 
 from lgc.atomic import replacing_file
+from lgc.config import resolvers
+from lgc.config.advice import check_overrides, groups, key_of, nearest, unknown_key, without_noise
 from lgc.config.check import check_values
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
@@ -46,26 +48,38 @@ def compose_unchecked(name: str | None, overrides: Sequence[str], folder: Path |
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    # budgets of stages that train as long as others together
-    OmegaConf.register_new_resolver("sum", lambda *numbers: sum(numbers), replace=True)
+    resolvers.register()
+    check_overrides(overrides, folder)
     try:
         with initialize_config_dir(str(Path(folder).resolve()), version_base="1.3"):
             composed = hydra_compose(name, overrides=list(overrides))
         raw = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{folder}: {reason}") from error
+    except (HydraException, OmegaConfBaseException, ValueError, yaml.YAMLError) as error:
+        key = unknown_key(str(error))
+        others = [override for override in overrides if key_of(override) != key]
+        if key is None or len(others) == len(overrides):
+            raise ConfigError(f"{folder}: {without_noise(str(error))}") from error
+        known = compose_unchecked(name, others, folder)  # or the error in one of them
+        raise ConfigError(f"configuration: {nearest(key, known, groups(folder))}") from error
     assert isinstance(raw, dict)
     return {str(key): value for key, value in raw.items()}
 
 
 def write_params(raw: Mapping[str, Any], path: Path = PARAMS) -> bool:
-    """Write a composed configuration; False when the file already says the same."""
-    text = HEADER + yaml.safe_dump(dict(raw), sort_keys=False)
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return False
-    with replacing_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    """Write a composed configuration; False when the file already says the same.
+
+    Raises:
+        ConfigError: the file cannot be read, or its folder not be written.
+    """
+    text = (HEADER + yaml.safe_dump(dict(raw), sort_keys=False)).encode()
+    try:
+        if path.is_file() and path.read_bytes() == text:
+            return False
+        with replacing_file(path) as partial:
+            partial.write_bytes(text)
+    except OSError as error:
+        rights = "look at the rights of the file and of its folder"
+        raise ConfigError(f"{path}: cannot be written ({error.strerror or error}); {rights}") from error
     return True
 
 
@@ -100,7 +114,7 @@ def make(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
     options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
         return dacite.from_dict(kind, dict(raw), options)  # type: ignore[type-var]
-    except (dacite.DaciteError, TypeError, ValueError) as error:
+    except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"configuration: {error}") from error
 
 

@@ -182,6 +182,7 @@ def _rules(sweep: SweepConfig) -> Iterator[tuple[str, bool, object, str]]:
     """(key, whether it is fine, value, what is needed)."""
     yield "name", bool(_NAME.fullmatch(sweep.name)), sweep.name, "made of letters, digits, - and _"
     yield "trials", sweep.trials > 0, sweep.trials, "above 0"
+    yield "seed", 0 <= sweep.seed < 1 << 32, sweep.seed, "at least 0 and below 2 ** 32"
     yield "concurrent", sweep.concurrent is None or sweep.concurrent > 0, sweep.concurrent, "null or above 0"
     yield "space", bool(sweep.ranges), {}, "one or more ranges"
     yield "target.bpp", sweep.target.bpp > 0, sweep.target.bpp, "above 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,11 +14,12 @@ import torch
 
 from lgc.backbones import lpips_weights
 from lgc.config.paths import Paths
-from lgc.config.schema import Config, StorageConfig
+from lgc.config.schema import Config, RuntimeConfig, StorageConfig
 from lgc.data.shards import read_manifest
 from lgc.errors import LgcError
 from lgc.launch import storage
 from lgc.launch.jobs import is_job_server
+from lgc.launch.room import gpus_here, joins_cluster
 from lgc.launch.stage import absolute_uri, storage_folder
 from lgc.tracking.mlflow import describe
 
@@ -42,10 +44,13 @@ class Finding:
 
 def examine(config: Config, paths: Paths) -> Iterator[Finding]:
     """Look at this machine, the data, the tracking server, the store and, where one is configured, the cluster."""
+    from lgc.launch.doctor_project import project  # which makes findings of this module
+
     storage.apply(config.storage)
     yield disk(storage_folder(config, paths))
     yield shared_memory()
-    yield device(config.runtime.device)
+    yield device(config.runtime)
+    yield from project(config, paths)
     yield data(config, paths)
     yield from weights(config)
     if config.tracking.enabled:
@@ -58,7 +63,8 @@ def examine(config: Config, paths: Paths) -> Iterator[Finding]:
         shared = paths.root  # joined workers read the project itself, those of jobs what was put into the storage
         if is_job_server(config.runtime.address):
             shared = storage_folder(config, paths)
-            shared.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # reported above; the nodes say that they see none
+                shared.mkdir(parents=True, exist_ok=True)
         yield from cluster(config, shared)
 
 
@@ -82,16 +88,18 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> Finding:
     return Finding("shared memory", "ok", f"{total:,.0f} MiB at {folder}")
 
 
-def device(wanted: str) -> Finding:
+def device(runtime: RuntimeConfig) -> Finding:
     """The accelerator that this process sees."""
-    if torch.cuda.is_available():
-        names = {torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
-        return Finding("device", "ok", f"{torch.cuda.device_count()} x {', '.join(sorted(names))}")
-    if wanted == "cuda":
-        remedy = "install a CUDA build of torch and a driver, or set runtime.device=cpu"
-        return Finding(
-            "device", "warning", f"no GPU here (torch {torch.__version__}), runtime.device is cuda", remedy
-        )
+    if gpus_here():
+        names = {torch.cuda.get_device_name(i) for i in range(gpus_here())}
+        return Finding("device", "ok", f"{gpus_here()} x {', '.join(sorted(names))}")
+    if runtime.device == "cuda":
+        detail = f"no GPU here (torch {torch.__version__}), runtime.device is cuda"
+        if joins_cluster(runtime):  # its nodes train; models are measured here
+            remedy = "set runtime.device=auto, or the evaluate stage must be run where there is a GPU"
+            return Finding("device", "warning", detail, remedy)
+        remedy = "install a CUDA build of torch and a driver, or set runtime.device=auto"
+        return Finding("device", "failed", detail, remedy)
     return Finding("device", "ok", f"CPU, {torch.get_num_threads()} threads")
 
 

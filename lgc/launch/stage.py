@@ -29,9 +29,10 @@ from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
 from lgc.launch.jobs import Detached, is_job_server, train_as_job
 from lgc.launch.local import run_local
+from lgc.launch.room import check_room
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay
-from lgc.training.identity import Identity
+from lgc.training.identity import TERMS_OFF, Identity
 from lgc.training.state import STATE, read_state
 from lgc.training.trainer import Interrupted
 
@@ -140,6 +141,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
         _say(why_anew(storage_folder(config, paths), name, job.stage, job.identity))
     if runtime.engine == "local":
         return run_local(job, storage_folder(config, paths) / name, runtime.device, audience)
+    check_room(runtime)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
     if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
@@ -171,7 +173,9 @@ def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | N
         state = read_state(earlier.parent)
     except TrainingError:
         return None  # nothing that could have been gone on from
-    run, differences = earlier.parents[1].name, identity.differences(state["identity"])
+    was = state["identity"]
+    like = identity.without(was.get(TERMS_OFF, ()))  # which terms are off is seen where the stage trains, not here
+    run, differences = earlier.parents[1].name, like.differences(was)
     return f"{stage}: starts anew, not from {run} ({state['samples']} samples): {differences}"
 
 

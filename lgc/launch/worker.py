@@ -16,6 +16,7 @@ from lgc.build.stages import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary
+from lgc.errors import TrainingError
 from lgc.launch.inputs import Input, materialise
 from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
@@ -131,7 +132,12 @@ def threads_for(configured: int | None, workers: int) -> int:
 
 
 def pick_device(configured: str) -> torch.device:
-    """``auto`` is the GPU when there is one."""
+    """``auto`` is the GPU when there is one; :class:`TrainingError` for ``cuda`` when there is none."""
     if configured == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if configured == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            f"runtime.device is cuda, but torch {torch.__version__} sees no GPU here; "
+            "install a CUDA build of torch and a driver, or compose with runtime.device=auto"
+        )
     return torch.device(configured)

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 _SHOWN: Final = 6
 _ABSENT: Final = "absent"
+TERMS_OFF: Final = "terms_off"
+"""The fact that names loss terms which were off; no fact where none was."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Identity:
 
     def without(self, terms: Collection[str]) -> Identity:
         """The same run, but that these loss terms are off, e.g. because weights are missing on this machine."""
-        return Identity({**self.facts, "terms_off": sorted(terms)}) if terms else self
+        return Identity({**self.facts, TERMS_OFF: sorted(terms)}) if terms else self
 
     def differences(self, other: Mapping[str, Any]) -> str:
         """Where ``other`` facts differ from these: ``key was ..., is ...``, the first few."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +114,17 @@ def test_write_params_says_whether_anything_changed(tmp_path: Path) -> None:
     assert write_params(compose(["data.image_size=128"], CONF), path)
     assert load(path).data.image_size == 128
     assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_dvc_composes_the_same(tmp_path: Path) -> None:
+    """`dvc exp run` does it by itself, in a process that knows of lgc what .dvc/config says."""
+    code = f"""
+from dvc.config import Config
+from dvc.utils.hydra import compose_and_dump
+
+said = Config({str(ROOT / ".dvc")!r})["hydra"]
+conf, plugins = (f"{ROOT}/{{said[key]}}" for key in ("config_dir", "plugins_path"))
+compose_and_dump({str(tmp_path / "params.yaml")!r}, conf, None, said["config_name"], plugins, ["budget=smoke"])
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+    assert read_raw(tmp_path / "params.yaml") == compose(["budget=smoke"], CONF)

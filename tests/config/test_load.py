@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lgc.config.load import compose, load, parse, read_raw
+from lgc.config.load import compose, load, parse, read_raw, write_params
 from lgc.config.paths import TRAIN_STAGES, Paths
 from lgc.errors import ConfigError
 
@@ -138,8 +138,28 @@ class TestCompose:
         ("override", "told"),
         [
             ("data=nope", "Could not find 'data/nope' Available options in 'data'"),
-            ("nope=3", "Could not override 'nope'"),
-            ("data.nope=3", "Could not override 'data.nope'"),
+            ("data=null", "data=null: must be one of celebamask_hq, synthetic; leave it out for the default"),
+            ("experiment=null", "experiment=null: must be one of faces, faces_256"),
+            ("model=3", "Config group override must be a string or a list. Got int"),
+            ("nope=3", "unknown key nope; known: data, model, train_codec"),
+            ("data.nope=3", "unknown key data.nope; known: name, licence"),
+            ("modle=base", "unknown key modle; did you mean model?"),
+            ("budgt=smoke", "unknown key budgt; did you mean budget?"),
+            ("~modle", "unknown key modle; did you mean model?"),
+            (
+                "train_codec.weights.perceptul=2",
+                "unknown key train_codec.weights.perceptul; did you mean train_codec.weights.perceptual?",
+            ),
+            ("train_codec.lr.x=2", "unknown key train_codec.lr.x; train_codec.lr is a single value"),
+            ("model={a: 1}", "model has no such key; known: widths, fusion"),
+            (
+                "evaluate.models.theirs=/m",
+                "unknown key evaluate.models.theirs; to add it: +evaluate.models.theirs=...",
+            ),
+            (
+                "evaluate.baselines.jpg=[3]",
+                "did you mean evaluate.baselines.jpeg? To add it: +evaluate.baselines.jpg=",
+            ),
             ("+data.nope=3", "unknown key data.nope"),
             ("data.image_size=abc", "data.image_size must be a whole number, not 'abc'"),
             ("data.image_size", "data.image_size"),
@@ -155,10 +175,22 @@ class TestCompose:
             compose([override], CONF)
         assert told in str(error.value)
         assert "\n" not in str(error.value)
+        assert "search path" not in str(error.value)
+        assert "append" not in str(error.value)
+
+    def test_of_several_mistakes_each_is_named(self) -> None:
+        with pytest.raises(ConfigError, match=r"unknown key train_codec\.lrr; did you mean train_codec\.lr\?"):
+            compose(["modle=base", "train_codec.lrr=2"], CONF)
 
     def test_missing_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="none"):
+        with pytest.raises(ConfigError, match=r"none: no such folder; run this in the project's root"):
             compose([], tmp_path / "none")
+
+    def test_a_file_that_is_no_yaml(self, tmp_path: Path) -> None:
+        (tmp_path / "config.yaml").write_text("a: [")
+        with pytest.raises(ConfigError, match=r"config\.yaml") as error:
+            compose([], tmp_path)
+        assert "\n" not in str(error.value)
 
     def test_an_error_leaves_hydra_usable(self, raw: dict[str, Any]) -> None:
         with pytest.raises(ConfigError):
@@ -192,6 +224,33 @@ class TestReadRaw:
         (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
         with pytest.raises(ConfigError):
             read_raw(tmp_path / "params.yaml")
+
+
+class TestWriteParams:
+    @pytest.mark.parametrize("method", ["read_bytes", "write_bytes"])
+    def test_without_the_right_to_it(
+        self, method: str, raw: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "params.yaml"
+        path.write_text("# an earlier one\n")
+
+        def refuse(*_: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, method, refuse)
+        with pytest.raises(ConfigError, match=r"params\.yaml: cannot be written \(Permission denied\); look at"):
+            write_params(raw, path)
+        assert [file.name for file in tmp_path.iterdir()] == ["params.yaml"]
+
+    def test_where_a_folder_lies(self, raw: dict[str, Any], tmp_path: Path) -> None:
+        (tmp_path / "params.yaml").mkdir()
+        with pytest.raises(ConfigError, match=r"params\.yaml: cannot be written \(Is a directory\)"):
+            write_params(raw, tmp_path / "params.yaml")
+
+    def test_what_is_no_text_is_replaced(self, raw: dict[str, Any], tmp_path: Path) -> None:
+        (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\x00")
+        assert write_params(raw, tmp_path / "params.yaml")
+        assert read_raw(tmp_path / "params.yaml") == raw
 
 
 def test_paths_are_absolute_and_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,10 +55,15 @@ def test_the_target_rate_sweep_takes_the_rates_out_of_the_space(params: dict[str
     ("overrides", "says"),
     [
         ([], "no sweep chosen: add sweep=NAME; there are rdp"),
-        (["sweep=nonsense"], "Could not find 'sweep/nonsense'"),
+        (
+            ["sweep=nonsense"],
+            "conf: Could not find 'sweep/nonsense' Available options in 'sweep': rdp smoke target_rate$",
+        ),
+        (["sweep=null"], "sweep=null: must be one of rdp, smoke, target_rate"),
         (["sweep=rdp", "data=celebamask_hq"], r"compose it first \(lgc compose data=celebamask_hq\)"),
         (["sweep=rdp", "sweep.trials=0"], "sweep.trials = 0; it must be above 0"),
-        (["sweep=rdp", "sweep.trails=3"], "trails"),
+        (["sweep=rdp", "sweep.trails=3"], r"unknown key sweep\.trails; did you mean sweep\.trials\?"),
+        (["sweep=rdp", "sweep.seed=-1"], "sweep.seed = -1; it must be at least 0"),
         (["sweep=rdp", "sweep.mode=both"], "sweep.mode must be one of pareto, target_rate"),
         (["sweep=rdp", "sweep.name=../up"], "sweep.name = '../up'"),
         (["sweep=rdp", "sweep.space.tasks.low=60"], r"sweep.space.tasks = \[60.0, 30.0\]"),

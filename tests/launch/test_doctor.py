@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import tempfile
+import types
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +17,11 @@ from lgc.cli.doctor import is_healthy
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config, StorageConfig
-from lgc.launch import doctor
+from lgc.errors import TrainingError
+from lgc.launch import doctor, doctor_project
 from lgc.launch.doctor_ray import _backbones
 from lgc.launch.ports import free_ports
+from lgc.launch.room import check_room
 
 Usage = namedtuple("Usage", "total used free")
 S3 = StorageConfig(None, "us-east-1", "bucket", True)
@@ -42,10 +48,90 @@ def test_shared_memory(mib: int, state: str, tmp_path: Path, monkeypatch: pytest
     assert doctor.shared_memory(tmp_path / "none").state == "ok"
 
 
-@pytest.mark.parametrize(("wanted", "state"), [("auto", "ok"), ("cpu", "ok"), ("cuda", "warning")])
-def test_device_without_a_gpu(wanted: str, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "state"),
+    [
+        ({"device": "auto"}, "ok"),
+        ({"device": "cpu"}, "ok"),
+        ({"device": "cuda"}, "failed"),
+        ({"device": "cuda", "engine": "local"}, "failed"),
+        ({"device": "cuda", "address": "auto"}, "warning"),  # nodes may have one
+    ],
+)
+def test_device_without_a_gpu(
+    runtime: dict[str, Any], state: str, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert doctor.device(wanted).state == state
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert doctor.device(replace(config.runtime, **runtime)).state == state
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outputs").mkdir()
+    good = doctor_project.writable(tmp_path, tmp_path / "outputs", tmp_path / "not made yet")
+    assert (good.state, list(tmp_path.iterdir())) == ("ok", [tmp_path / "outputs"])
+    make = tempfile.TemporaryFile
+
+    def refuse(dir: Path, **options: Any) -> Any:
+        if dir.name == "outputs":
+            raise PermissionError(13, "Permission denied")
+        return make(dir=dir, **options)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    bad = doctor_project.writable(tmp_path, tmp_path / "outputs")
+    assert (bad.state, bad.detail) == ("failed", f"{tmp_path / 'outputs'}: Permission denied")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "lacks"),
+    [
+        ({"workers": 1}, None),
+        ({"workers": 1000}, "runtime.workers needs 1000 CPUs, this machine has 4"),
+        ({"workers": 1000, "min_workers": 2}, None),
+        ({"workers": 1000, "engine": "local"}, None),
+        ({"workers": 1000, "address": "auto"}, None),
+        ({"workers": 2, "device": "cuda"}, "runtime.device=cuda needs a GPU a worker, 2 in all"),
+    ],
+)
+def test_room_for_workers(
+    runtime: dict[str, Any], lacks: str | None, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    changed = replace(config, runtime=replace(config.runtime, **runtime))
+    finding = doctor_project.workers(changed)
+    assert finding.state == ("ok" if lacks is None else "failed")
+    if lacks is None:
+        check_room(changed.runtime)
+        return
+    assert lacks in finding.detail
+    with pytest.raises(TrainingError, match=lacks):
+        check_room(changed.runtime)
+
+
+def test_models_to_measure(config: Config, model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.safetensors").write_text("no model")
+    paths = {"good": str(model_file), "gone": "/nonexistent.safetensors", "text": "text.safetensors"}
+    changed = replace(config, evaluate=replace(config.evaluate, models=paths))
+    good, gone, text = doctor_project.models(changed, Paths(tmp_path))
+    assert (good.state, gone.state, text.state) == ("ok", "failed", "failed")
+    assert gone.detail == "/nonexistent.safetensors: no such file"
+    assert "evaluate.models.gone" in gone.remedy
+    assert "not a model file" in text.detail
+
+
+def test_an_embedding_network_that_is_not_there(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", types.ModuleType("onnxruntime"))
+    wanted = replace(config.evaluate.identity, model="/nonexistent.onnx")
+    changed = replace(config, evaluate=replace(config.evaluate, identity=wanted, metrics=["psnr", "identity"]))
+    (found,) = [finding for finding in doctor_project.project(changed, Paths(tmp_path)) if finding.name == "identity"]
+    assert found.state == "warning"
+    assert "no file /nonexistent.onnx" in found.detail
+    unmeasured = replace(changed, evaluate=replace(changed.evaluate, metrics=["psnr"]))
+    assert "identity" not in [finding.name for finding in doctor_project.project(unmeasured, Paths(tmp_path))]
 
 
 def test_data(config: Config, shards: Path, tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Whether this machine has what ``runtime`` asks for where no cluster gives it: Ray would wait for it for ever."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from lgc.config.schema import RuntimeConfig
+from lgc.errors import TrainingError
+
+
+def joins_cluster(runtime: RuntimeConfig) -> bool:
+    """Whether training stages go to a Ray that somebody else started."""
+    return runtime.engine == "ray" and bool(runtime.address or os.environ.get("RAY_ADDRESS"))
+
+
+def gpus_here() -> int:
+    """GPUs that this process sees."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def lacking(runtime: RuntimeConfig) -> str | None:
+    """What the fewest workers of a stage would wait for on this machine; None where they can start."""
+    if runtime.engine != "ray" or joins_cluster(runtime):
+        return None
+    fewest, cores = runtime.min_workers or runtime.workers, os.cpu_count() or 1
+    if fewest > cores:
+        return f"runtime.workers needs {fewest} CPUs, this machine has {cores}"
+    if runtime.device == "cuda" and fewest > gpus_here():
+        return (
+            f"runtime.device=cuda needs a GPU a worker, {fewest} in all; torch {torch.__version__} sees {gpus_here()}"
+        )
+    return None
+
+
+def check_room(runtime: RuntimeConfig) -> None:
+    """:class:`TrainingError` when Ray on this machine alone could not start the workers."""
+    if (found := lacking(runtime)) is not None:
+        raise TrainingError(f"{found}; set runtime.workers and runtime.device, or name a cluster in runtime.address")
