@@ -32,10 +32,16 @@ class TestLoad:
         with pytest.raises(lgc.ModelError, match="no such model file"):
             lgc.load(tmp_path / "none.safetensors")
 
-    @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+    @pytest.mark.parametrize(("model", "told"), [("", "is empty"), (".", r"\.: is a folder, not a model file")])
+    def test_what_names_no_model(self, model: str, told: str) -> None:
+        with pytest.raises(lgc.ModelError, match=told):
+            lgc.load(model, "cpu")
+
+    @pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta", "mps", "", "cuda:", "cpu:0"])
     def test_impossible_device(self, model_file: Path, device: str) -> None:
-        with pytest.raises(lgc.LgcError):
+        with pytest.raises(lgc.ModelError, match="choose auto, cpu, cuda or cuda:N") as error:
             lgc.load(model_file, device)
+        assert len(str(error.value)) < 200
 
     def test_importing_the_package_does_not_import_torch(self) -> None:
         code = "import sys, lgc; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -162,7 +163,9 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
 
 
 def _open(path: Path) -> Any:
-    if not path.is_file():
+    if os.path.isdir(path):  # unlike Path's, these never raise
+        raise ModelError(f"{path}: is a folder, not a model file; name the file in it")
+    if not os.path.isfile(path):
         raise ModelError(f"{path}: no such model file; train one (make repro) or pass --model")
     try:
         return safe_open(path, framework="pt")

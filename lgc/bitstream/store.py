@@ -24,10 +24,15 @@ def folder() -> Path:
 
 
 def find(model: Path | str) -> Path:
-    """The file that ``model`` means: a path, or the name of a kept model when no such file is there."""
+    """The file that ``model`` means: a path, or the name of a kept model when no such file is there.
+
+    Raises :class:`ModelError` for an empty name.
+    """
+    if not str(model):
+        raise ModelError("the name of the model is empty; name a file or a kept model")
     path = Path(model)
     kept = folder() / f"{model}{SUFFIX}"
-    return kept if not path.exists() and _NAME.fullmatch(str(model)) and kept.is_file() else path
+    return kept if not os.path.exists(path) and _NAME.fullmatch(str(model)) and kept.is_file() else path
 
 
 def kept() -> Mapping[str, tuple[ModelInfo, bytes]]:

@@ -43,7 +43,7 @@ Model = Annotated[
         show_default="the pipeline's latest",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 
 
