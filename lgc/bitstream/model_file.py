@@ -118,8 +118,9 @@ def _write(path: Path, info: ModelInfo, tensors: dict[str, torch.Tensor]) -> byt
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as partial:
             save_file(tensors, partial, {"lgc": json.dumps(said)})
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except (OSError, SafetensorError) as error:  # the latter e.g. on a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path}: cannot be written ({reason})") from error
     return model_id
 
 
