@@ -64,6 +64,18 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
         raise ImageError(f"{name}: cannot be read as a photograph ({_reason(error)})") from error
 
 
+def count_frames(path: Path) -> int:
+    """Pictures in a file that :func:`read` can read: 1, or more where an animation or pages follow the first.
+
+    The further pictures of a telephone's JPEG (MPO) are previews and depth, and do not count.
+    """
+    try:
+        with Image.open(path) as picture:
+            return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+    except Exception:  # what is damaged behind the first picture
+        return 1
+
+
 def from_pil(picture: Image.Image) -> np.ndarray:
     """Bring a Pillow picture of any mode to uint8 RGB (H, W, 3), as :func:`read` does."""
     try:
@@ -102,7 +114,8 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = getattr(error, "strerror", None) or str(error)
+    reason = reason.splitlines()[0] if reason else type(error).__name__
     return "not a picture Pillow can read" if "cannot identify" in reason else reason
 
 
@@ -126,6 +139,11 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
             Image.fromarray(pixels).save(partial, format=kind, **_SAVE_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+def written_suffixes() -> frozenset[str]:
+    """In lower case, with their dots: of the formats that :func:`write` writes."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.SAVE)
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:

@@ -168,6 +168,8 @@ def _open(path: Path) -> Any:
         raise ModelError(f"{path}: is a folder, not a model file; name the file in it")
     if not os.path.isfile(path):
         raise ModelError(f"{path}: no such model file; train one (make repro) or pass --model")
+    if not os.access(path, os.R_OK):  # safe_open would say that there is none
+        raise ModelError(f"{path}: cannot be read (Permission denied)")
     try:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
