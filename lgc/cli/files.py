@@ -207,6 +207,19 @@ def check_writable(path: Path, force: bool) -> None:
         raise LgcError(f"{path}: exists; pass --force to replace it")
 
 
+def check_can_write(path: Path | None) -> None:
+    """Refuse what could not be written, before the work that would be lost; nothing is made."""
+    if path is None:
+        return
+    if os.path.isdir(path):
+        raise LgcError(f"{path}: is a folder; name a file")
+    there = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    if not os.path.isdir(there):
+        raise LgcError(f"{path}: cannot be written ({there} is a file, not a folder)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise LgcError(f"{path}: cannot be written ({there}: Permission denied)")
+
+
 def read_bytes(path: Source, most: int = -1) -> bytes:
     """Read a file, or the first ``most`` bytes of it; or say in one line why not."""
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lgc.cli.files import Item, Outcome, check_writable, plan, read_bytes, write_bytes
+from lgc.cli.files import Item, Outcome, check_can_write, check_writable, plan, read_bytes, write_bytes
 from lgc.errors import BitstreamError, LgcError
 
 
@@ -184,6 +184,25 @@ class TestWriteBytes:
         with pytest.raises(LgcError):
             check_writable(tmp_path, force=False)
         check_writable(tmp_path, force=True)
+
+
+class TestCheckCanWrite:
+    def test_what_can_be_written_is_not_made_yet(self, tmp_path: Path) -> None:
+        check_can_write(None)
+        check_can_write(tmp_path / "new" / "deep" / "a.json")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").write_text("x")
+        for path, told in (
+            (tmp_path, "is a folder; name a file"),
+            (tmp_path / "file/new/a", "file is a file, not a"),
+        ):
+            with pytest.raises(LgcError, match=told):
+                check_can_write(path)
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+        with pytest.raises(LgcError, match=r"new/a: cannot be written \(.*: Permission denied\)"):
+            check_can_write(tmp_path / "new" / "a")
 
 
 class TestReadBytes:
