@@ -150,8 +150,8 @@ def analyze(
 ) -> None:
     """Read masks, attributes and pose from .lgc files, without decoding a picture.
 
-    Writes NAME.json, and NAME.mask.png with the classes in colour. IN may be s3://bucket/key or an http(s)
-    address: then only the semantic layer is fetched.
+    Writes NAME.json, and NAME.mask.png with the classes in the colours that the JSON names. IN may be
+    s3://bucket/key or an http(s) address: then only the semantic layer is fetched.
     """
     outcome = Outcome()
     items = plan([_source(given) for given in inputs], out, ".json", _is_coded, outcome)
