@@ -175,7 +175,9 @@ def _names_folder(out: Path, several: bool, suffix: str, kinds: Collection[str])
     if several or not out.suffix:
         return True
     if not is_output:
-        raise LgcError(f"{out}: no folder, and the output would be a {ending} file; name it {out.stem}{ending}")
+        raise LgcError(
+            f"{out}: no folder, and the output would be a {ending} file; name it so that it ends in {ending}"
+        )
     return False
 
 

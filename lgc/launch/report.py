@@ -62,13 +62,13 @@ def _refuse_to_lose(out: Path) -> None:
     """The folder is replaced as a whole, so nothing but an earlier report, or nothing, may be there."""
     if not os.path.lexists(out) or _is_report(out):
         return
-    raise LgcError(f"{out}: exists and is no earlier report; name a new folder, or remove it first")
+    raise LgcError(f"{out}: exists and is no earlier report; name a folder that does not exist yet")
 
 
 def _is_report(out: Path) -> bool:
     """Whether a folder is empty or holds what :func:`run_report` writes and nothing else."""
     try:
-        names = {path.name for path in out.iterdir()}
+        names = {path.name for path in out.iterdir()} - {".DS_Store"}  # left by who looked at it on a Mac
         if out.is_symlink() or out.resolve() == Path.cwd():
             return False
         return not names or (

@@ -71,7 +71,11 @@ class TestPlan:
             (["a.png", "sub/a.png"], "new", "a.png and sub/a.png would both be written to new/a.lgc"),
             (["a.png", "a.png"], None, "would both be written to a.lgc; rename one, or write it with -o elsewhere"),
             (["a.png"], "-", "-o -: outputs are files, standard output takes none"),
-            (["a.png"], "x.png", "x.png: no folder, and the output would be a .lgc file; name it x.lgc"),
+            (
+                ["a.png"],
+                "x.png",
+                "x.png: no folder, and the output would be a .lgc file; name it so that it ends in .lgc",
+            ),
             (["a.png"], "coded.v2", "coded.v2: no folder, and the output would be a .lgc file"),
             (["sub"], "all.lgc", "all.lgc: the name of a file, and the outputs of several inputs need a folder"),
             (["a.png", "b.jpg"], "all.kind", "all.kind: the name of a file"),
