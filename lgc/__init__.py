@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -31,9 +32,10 @@ except PackageNotFoundError:  # run from a source tree that was not installed
 def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     """Load a model file, or a model kept under a name (``lgc model list``).
 
-    ``device`` is ``auto`` (the GPU when there is one), ``cpu`` or ``cuda``.
+    ``device`` is ``auto`` (the GPU when there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
-    Raises :class:`ModelError` when the file is missing, damaged or no model, or the device cannot be used.
+    Raises :class:`ModelError` when the file is missing, damaged or no model, or the device is none of these or
+    cannot be used.
     """
     import torch
 
@@ -41,13 +43,15 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     from lgc.bitstream.model_file import load_model
     from lgc.bitstream.store import find
 
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(device)):
+        raise ModelError(f"device {str(device)!r}: choose auto, cpu, cuda or cuda:N")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"device {device!r} cannot be used ({reason}); choose auto, cpu or cuda") from error
+        raise ModelError(f"device {device!r} cannot be used ({reason}); choose auto, cpu, cuda or cuda:N") from error
     return LayeredCodec(load_model(find(model), device))
 
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
+
+_ROOM: Final = 200
+"""Bytes of a name; file systems take 255."""
 
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; what is written there takes its place when the block succeeds."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Yield a temporary file beside ``path``; what is written there takes its place when the block succeeds.
+
+    The file gets the mode that this process gives its files, whatever it is written with.
+    """
+    partial = path.with_name(f".{_short(path.name)}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        if partial.stat().st_mode != mode:  # safetensors makes files that only their owner can read
+            partial.chmod(mode)
         partial.replace(path)
     finally:
         with contextlib.suppress(OSError):  # the block's own error is the one to show
@@ -27,7 +39,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``path`` that takes its place, as a whole, when the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f".{_short(path.name)}.partial-", dir=path.parent))
     try:
         fresh = scratch / "new"
         fresh.mkdir()
@@ -43,3 +55,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _short(name: str) -> str:
+    """``name``, or a digest of it where there would be no room for what a temporary name adds."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= _ROOM else hashlib.sha256(encoded).hexdigest()

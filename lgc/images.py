@@ -36,6 +36,7 @@ _ORIENTATIONS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIXTEEN_BITS_AS_INTEGERS: Final = frozenset({"PNG", "PPM"})
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
 
@@ -43,8 +44,8 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
     """Read a photograph as a person sees it: uint8 RGB (H, W, 3).
 
     EXIF rotation is applied, transparency is laid over white, 16-bit is scaled to 8, palette, grey and
-    CMYK become RGB. Raises :class:`ImageError` for anything that is no picture or is larger than
-    8192 x 8192.
+    CMYK become RGB. Raises :class:`ImageError` for anything that is no picture, is larger than 8192 x 8192
+    or has 32-bit values, whose range no standard names.
     """
     name = getattr(source, "name", source) if not isinstance(source, Path | str) else source
     try:
@@ -63,15 +64,26 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
         raise ImageError(f"{name}: cannot be read as a photograph ({_reason(error)})") from error
 
 
+def count_frames(path: Path) -> int:
+    """Pictures in a file that :func:`read` can read: 1, or more where an animation or pages follow the first.
+
+    The further pictures of a telephone's JPEG (MPO) are previews and depth, and do not count.
+    """
+    try:
+        with Image.open(path) as picture:
+            return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
+    except Exception:  # what is damaged behind the first picture
+        return 1
+
+
 def from_pil(picture: Image.Image) -> np.ndarray:
     """Bring a Pillow picture of any mode to uint8 RGB (H, W, 3), as :func:`read` does."""
     try:
+        _check_range_is_known(picture)
         picture.load()
         picture = _upright(picture)
-        if picture.mode.startswith("I") or picture.mode == "F":
-            values = np.asarray(picture, np.float64)
-            if picture.mode.startswith("I"):
-                values = values / 257.0  # 16-bit greyscale: 65535 / 255
+        if picture.mode.startswith("I"):
+            values = np.asarray(picture, np.float64) / 257.0  # 16-bit greyscale: 65535 / 255
             return np.repeat(np.clip(values + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
         if "A" in picture.getbands() or "transparency" in picture.info:
             layer = picture.convert("RGBA")
@@ -79,6 +91,16 @@ def from_pil(picture: Image.Image) -> np.ndarray:
         return np.array(picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise ImageError(f"cannot be read as a photograph ({_reason(error)})") from error
+
+
+def _check_range_is_known(picture: Image.Image) -> None:
+    """Refuse values of 32 bits: white is 1, 255, 65535 or 2^31 - 1 there, and a guess makes black pictures.
+
+    From these two formats Pillow brings 16-bit greyscale as 32-bit integers, with 65535 for white.
+    """
+    if picture.mode == "F" or (picture.mode == "I" and picture.format not in _SIXTEEN_BITS_AS_INTEGERS):
+        kind = "float" if picture.mode == "F" else "32-bit integer"
+        raise ImageError(f"{kind} values, and nothing says which of them is white; save it with 8 or 16 bits")
 
 
 def _upright(picture: Image.Image) -> Image.Image:
@@ -92,7 +114,8 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _reason(error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = getattr(error, "strerror", None) or str(error)
+    reason = reason.splitlines()[0] if reason else type(error).__name__
     return "not a picture Pillow can read" if "cannot identify" in reason else reason
 
 
@@ -116,6 +139,11 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
             Image.fromarray(pixels).save(partial, format=kind, **_SAVE_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+def written_suffixes() -> frozenset[str]:
+    """In lower case, with their dots: of the formats that :func:`write` writes."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.SAVE)
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:

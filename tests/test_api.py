@@ -32,10 +32,16 @@ class TestLoad:
         with pytest.raises(lgc.ModelError, match="no such model file"):
             lgc.load(tmp_path / "none.safetensors")
 
-    @pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+    @pytest.mark.parametrize(("model", "told"), [("", "is empty"), (".", r"\.: is a folder, not a model file")])
+    def test_what_names_no_model(self, model: str, told: str) -> None:
+        with pytest.raises(lgc.ModelError, match=told):
+            lgc.load(model, "cpu")
+
+    @pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta", "mps", "", "cuda:", "cpu:0"])
     def test_impossible_device(self, model_file: Path, device: str) -> None:
-        with pytest.raises(lgc.LgcError):
+        with pytest.raises(lgc.ModelError, match="choose auto, cpu, cuda or cuda:N") as error:
             lgc.load(model_file, device)
+        assert len(str(error.value)) < 200
 
     def test_importing_the_package_does_not_import_torch(self) -> None:
         code = "import sys, lgc; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
@@ -120,12 +126,23 @@ class TestCompress:
             (torch.zeros(1, 4, 4), r"not torch.float32 \(1, 4, 4\)"),
             (torch.zeros(4, 4, 3), r"not torch.float32 \(4, 4, 3\)"),
             ([torch.zeros(4, 4)], r"not torch.float32 \(4, 4\)"),
+            (torch.zeros(3, 0, 4), "4 x 0 pixels"),
+            (torch.full((3, 4, 4), float("nan")), "not finite"),
+            (torch.full((3, 4, 4), 255.0), r"in \[0, 1\]; this one goes from 255 to 255"),
+            (torch.linspace(-1, 0, 48).reshape(3, 4, 4), r"in \[0, 1\]; this one goes from -1 to 0"),
+            (torch.linspace(0, 1.01, 48).reshape(3, 4, 4).half(), "this one goes from 0 to 1.01"),
+            (torch.full((2, 3, 4, 4), 255.0), "this one goes from 255 to 255"),
             (Image.new("1", (8193, 1)), "8193 x 1 pixels"),
+            (Image.new("F", (4, 4), 1.0), "float values, and nothing says which of them is white"),
         ],
     )
     def test_what_is_no_picture(self, codec: LayeredCodec, picture: object, told: str) -> None:
         with pytest.raises(lgc.ImageError, match=told):
             codec.compress(picture)
+
+    def test_a_tensor_may_miss_its_range_by_rounding(self, codec: LayeredCodec) -> None:
+        x = torch.tensor([-5e-4, 1 + 5e-4]).repeat(3, 4, 2)
+        assert codec.compress(x) == codec.compress(x.clamp(0, 1))
 
     def test_cut_pillow_picture(self, codec: LayeredCodec, tmp_path: Path) -> None:
         Image.effect_noise((40, 40), 90).save(tmp_path / "a.jpg")

@@ -37,6 +37,29 @@ def test_the_error_of_the_block_is_the_one_shown(tmp_path: Path) -> None:
         partial.write_text("x")
 
 
+@pytest.mark.parametrize("name", ["n" * 245 + ".png", "ü" * 125 + ".png"])
+def test_names_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    with replacing_file(tmp_path / name) as partial:
+        partial.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with replacing_folder(tmp_path / f"{name[:-4]}.dir") as fresh:
+        (fresh / "a").write_text("x")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_file_gets_the_mode_of_this_process(tmp_path: Path, umask: int, mode: int) -> None:
+    """Whatever it is written with: some libraries make files for their owner alone."""
+    before = os.umask(umask)
+    try:
+        with replacing_file(tmp_path / "a") as partial:
+            partial.unlink()
+            os.close(os.open(partial, os.O_CREAT | os.O_WRONLY, 0o600))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for number in range(2):

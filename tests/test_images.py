@@ -62,9 +62,7 @@ class TestReadModes:
             pytest.param(grey16(384), "PNG", {}, (1, 1, 1), id="I;16 rounds down"),
             pytest.param(grey16(387), "PNG", {}, (2, 2, 2), id="I;16 rounds up"),
             pytest.param(grey16(200 * 257), "TIFF", {}, (200, 200, 200), id="I;16 TIFF"),
-            pytest.param(one_pixel("F", 300.0), "TIFF", {}, WHITE, id="F above"),
-            pytest.param(one_pixel("F", -3.0), "TIFF", {}, (0, 0, 0), id="F below"),
-            pytest.param(one_pixel("F", 12.4), "TIFF", {}, (12, 12, 12), id="F"),
+            pytest.param(grey16(200 * 257), "PPM", {}, (200, 200, 200), id="I;16 PGM"),
             pytest.param(one_pixel("CMYK", (255, 0, 0, 0)), "TIFF", {}, (0, 255, 255), id="CMYK"),
             pytest.param(one_pixel("RGB", (200, 100, 50)), "BMP", {}, (200, 100, 50), id="BMP"),
         ],
@@ -176,6 +174,23 @@ class TestReadRefuses:
         except ImageError:
             return
         assert pixels.shape == (4, 3, 3)
+
+    @pytest.mark.parametrize(
+        ("values", "kind"),
+        [
+            (np.array([[0.0, 1.0]], np.float32), "float"),
+            (np.array([[0.0, 255.0]], np.float32), "float"),
+            (np.array([[0, 255]], np.int32), "32-bit integer"),
+            (np.array([[0, 2**31 - 1]], np.int32), "32-bit integer"),
+        ],
+    )
+    def test_values_without_a_known_white(self, tmp_path: Path, values: np.ndarray, kind: str) -> None:
+        """Each range is somebody's; taking one for all made pictures of the others black."""
+        Image.fromarray(values).save(tmp_path / "a.tif")
+        with pytest.raises(ImageError, match=rf"a\.tif: {kind} values, and nothing says which of them is white"):
+            images.read(tmp_path / "a.tif")
+        with pytest.raises(ImageError, match="save it with 8 or 16 bits"):
+            images.from_pil(Image.fromarray(values))
 
     def test_damaged_avif(self) -> None:
         pytest.importorskip("PIL._avif", reason="this Pillow was built without avif")

@@ -28,6 +28,8 @@ from lgc.models.transforms import STRIDE
 
 Layers = Literal["semantic", "both"]
 CHECK_BITS: Final = 32
+_ROUNDING: Final = 1e-3
+"""So far outside [0, 1] resampling or half precision may bring a picture; it is clipped."""
 _PARSING_MARGIN: Final = 5
 """Cells around a place that its class depends on, beyond the trunk."""
 
@@ -117,7 +119,7 @@ class LayeredCodec:
                 [0, 1]; a sequence of these, of any sizes; or one tensor (B, 3, H, W).
 
         Raises:
-            ImageError: a picture of a shape or type that is none of these, or larger than 8192 x 8192.
+            ImageError: a picture of a shape, type or range that is none of these, or larger than 8192 x 8192.
         """
         if _is_one_picture(pictures):
             return self.encode([pictures])[0].data
@@ -355,8 +357,14 @@ def _as_pixels(picture: Any) -> np.ndarray:
             raise ImageError(
                 f"a tensor must be float (3, H, W) in [0, 1], not {picture.dtype} {tuple(picture.shape)}"
             )
+        images.check_size(picture.shape[2], picture.shape[1])
         if not bool(torch.isfinite(picture).all()):
             raise ImageError("a tensor with values that are not finite is no picture")
+        low, high = (float(value) for value in picture.aminmax())
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
+            raise ImageError(
+                f"a tensor must be float (3, H, W) in [0, 1]; this one goes from {low:.4g} to {high:.4g}"
+            )
         picture = images.to_uint8(picture[None])[0].cpu().numpy()
     array = np.asarray(picture)
     if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):

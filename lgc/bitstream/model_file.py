@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -117,8 +118,9 @@ def _write(path: Path, info: ModelInfo, tensors: dict[str, torch.Tensor]) -> byt
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing_file(path) as partial:
             save_file(tensors, partial, {"lgc": json.dumps(said)})
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except (OSError, SafetensorError) as error:  # the latter e.g. on a full disk
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path}: cannot be written ({reason})") from error
     return model_id
 
 
@@ -176,8 +178,12 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
 
 
 def _open(path: Path) -> Any:
-    if not path.is_file():
+    if os.path.isdir(path):  # unlike Path's, these never raise
+        raise ModelError(f"{path}: is a folder, not a model file; name the file in it")
+    if not os.path.isfile(path):
         raise ModelError(f"{path}: no such model file; train one (make repro) or pass --model")
+    if not os.access(path, os.R_OK):  # safe_open would say that there is none
+        raise ModelError(f"{path}: cannot be read (Permission denied)")
     try:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from lgc.atomic import replacing_file
-from lgc.bitstream.model_file import ModelInfo, load_model, read_info
+from lgc.bitstream.model_file import load_model
 from lgc.errors import ModelError
 
 SUFFIX: Final = ".safetensors"
@@ -24,15 +23,20 @@ def folder() -> Path:
 
 
 def find(model: Path | str) -> Path:
-    """The file that ``model`` means: a path, or the name of a kept model when no such file is there."""
+    """The file that ``model`` means: a path, or the name of a kept model when no such file is there.
+
+    Raises :class:`ModelError` for an empty name.
+    """
+    if not str(model):
+        raise ModelError("the name of the model is empty; name a file or a kept model")
     path = Path(model)
     kept = folder() / f"{model}{SUFFIX}"
-    return kept if not path.exists() and _NAME.fullmatch(str(model)) and kept.is_file() else path
+    return kept if not os.path.exists(path) and _NAME.fullmatch(str(model)) and kept.is_file() else path
 
 
-def kept() -> Mapping[str, tuple[ModelInfo, bytes]]:
-    """What each kept model says of itself, and its id, by name."""
-    return {path.stem: read_info(path) for path in sorted(folder().glob(f"*{SUFFIX}"))}
+def kept() -> list[Path]:
+    """The files of the kept models, unread: named NAME.safetensors, in order."""
+    return sorted(folder().glob(f"*{SUFFIX}"))
 
 
 def keep(file: Path, name: str, force: bool = False) -> Path:

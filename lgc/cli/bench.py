@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lgc.cli.codec import Device, Model, find_model
+from lgc.cli.files import check_can_write, write_bytes
 from lgc.errors import LgcError
 
 app = typer.Typer(help="Timing commands; what is compared runs in turns.", no_args_is_help=True)
@@ -23,7 +24,7 @@ def codec(
         typer.Option(help="WIDTHxHEIGHT; may be repeated.", show_default="256x256 512x512 1024x1024 768x512"),
     ] = None,
     batch: Annotated[
-        list[int] | None, typer.Option(help="Pictures at once; may be repeated.", show_default="1 16")
+        list[int] | None, typer.Option(help="Pictures at once; may be repeated.", min=1, show_default="1 16")
     ] = None,
     rounds: Annotated[int | None, typer.Option(help="Measurements of each.", min=2, show_default="7")] = None,
     threads: Annotated[int | None, typer.Option(help="Torch threads.", min=1, show_default="all cores")] = None,
@@ -47,6 +48,7 @@ def codec(
     from lgc.bench.networks import WORK, network_rates
     from lgc.bitstream.codec import LayeredCodec
 
+    check_can_write(out)
     known = (*COMPRESSAI, *CLASSICAL)
     peers = [] if peer == ["none"] else list(peer or known)
     if unknown := set(peers) - set(known):
@@ -101,7 +103,7 @@ def codec(
             "parts_ms": parts,
             "networks_pictures_per_second": rates_of,
         }
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
 
 
 @app.command()
@@ -175,6 +177,7 @@ def train(
     from lgc.config.paths import Paths
     from lgc.launch.bench_train import FIRST_STEP, NO_CHANGE, bench_train
 
+    check_can_write(out)
     found = bench_train(Paths.here(), steps, turns, threads, ray, only, lambda line: print(line, file=sys.stderr))
     table = Table(
         title=f"{found.threads} threads a worker, {found.turns} turns of {found.images} images: median, quartiles"
@@ -195,7 +198,8 @@ def train(
         took = f"{Spread.of(idle).show(1)} s" if idle else "not measured, the pipeline here is not up to date"
         print(f"lgc repro with nothing to do: {took} (goal <= {NO_CHANGE:.0f} s)")
     if out is not None:
-        out.write_text(json.dumps({**asdict(found), "no_change_seconds": idle}, indent=1) + "\n", encoding="utf-8")
+        result = {**asdict(found), "no_change_seconds": idle}
+        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
 
 
 @app.command()
@@ -210,6 +214,7 @@ def sweep(
     """Hypervolume of the sweep's front beside random search with the same budget; goes on where it was stopped."""
     from lgc.launch.sweep.compare import SAMPLERS, compare_samplers
 
+    check_can_write(out)
     found = compare_samplers(overrides or (), seeds)
     rows = {**{name: found.mean(name) for name in SAMPLERS}, "tpe - random": found.difference}
     for name, value in rows.items():
@@ -222,7 +227,7 @@ def sweep(
             "hypervolumes": found.hypervolumes,
             "after_each_trial": found.courses,
         }
-        out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
 
 
 @app.command()

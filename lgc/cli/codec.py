@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,14 +12,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lgc.cli.files import Item, Outcome, Source, check_writable, make_folder_of, plan, read_bytes, write_bytes
+from lgc.cli.files import (
+    Item,
+    Outcome,
+    Source,
+    check_writable,
+    make_folder_of,
+    plan,
+    read_bytes,
+    write_bytes,
+)
 from lgc.cli.remote import fetch, is_remote
-from lgc.errors import LgcError, ModelError
+from lgc.errors import BitstreamError, LgcError, ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from lgc.bitstream.codec import Analysis, LayeredCodec
 
 BATCH = 16
+AHEAD = 1 << 22
+"""Pixels after which no further picture is read ahead: as many as the codec works on at once."""
 PIPELINE_MODELS = ("finetune_joint", "train_analysis", "train_codec")
 
 
@@ -28,7 +43,11 @@ class LayerChoice(StrEnum):
     both = "both"
 
 
-Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Files or folders.", show_default=False)]
+# readable=False: what cannot be read is one failure among many, not wrong usage
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="IN...", help="Files or folders.", show_default=False, readable=False),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="File, or folder for several inputs.", show_default="beside IN"),
@@ -41,10 +60,12 @@ Model = Annotated[
         envvar="LGC_MODEL",
         help="Model file, or name of a kept model.",
         show_default="the pipeline's latest",
+        readable=False,
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
+Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave existing files; do the others.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -59,6 +80,7 @@ def compress(
     model: Model = None,
     device: Device = "auto",
     force: Force = False,
+    skip_existing: Skip = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Decode what was written and compare all symbols.")
     ] = False,
@@ -66,20 +88,22 @@ def compress(
     """Compress pictures (PNG, JPEG, WebP, ...) to .lgc files."""
     from lgc import images
 
-    items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in images.SUFFIXES)
-    codec, outcome = _load(model, device), Outcome()
+    outcome = Outcome()
+    items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in images.SUFFIXES, outcome)
+    items = outcome.still_to_do(items, force, skip_existing)
     before = after = pixels = 0
-    for batch in _batches(items, images.read, force, outcome):
-        pictures = [picture for _, picture in batch]
-        for (item, picture), data in zip(batch, codec.compress(pictures), strict=True):
-            with outcome.noting(item.source):
-                write_bytes(item.target, data, force)
-                if verify:  # the checksums cover every decoded symbol and mean
-                    codec.latents(read_bytes(item.target))
-                outcome.done += 1
-                before += Path(item.source).stat().st_size
-                after += len(data)
-                pixels += picture.shape[0] * picture.shape[1]
+    with outcome.kept_of(len(items)):
+        codec = _load(model, device)
+        for batch in _batches(items, _read_picture, force, outcome):
+            for (item, picture), data in zip(batch, codec.compress([picture for _, picture in batch]), strict=True):
+                with outcome.noting(item.source):
+                    write_bytes(item.target, data, force)
+                    if verify:  # the checksums cover every decoded symbol and mean
+                        codec.latents(read_bytes(item.target))
+                    outcome.done += 1
+                    before += Path(item.source).stat().st_size
+                    after += len(data)
+                    pixels += picture.shape[0] * picture.shape[1]
     if outcome.done:
         print(f"{outcome.done} compressed: {before:,} -> {after:,} bytes, {8 * after / pixels:.3f} bits per pixel")
     raise typer.Exit(outcome.exit_code())
@@ -92,18 +116,22 @@ def decompress(
     layers: Annotated[LayerChoice, typer.Option(help="semantic: the base picture only.")] = LayerChoice.both,
     device: Device = "auto",
     force: Force = False,
+    skip_existing: Skip = False,
 ) -> None:
     """Paint pictures (PNG, or by the suffix of OUT) from .lgc files."""
     from lgc import images
 
-    items = plan(inputs, out, ".png", lambda path: path.suffix == ".lgc")
-    codec, outcome = _load(model, device), Outcome()
-    for batch in _batches(items, read_bytes, force, outcome):
-        for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
-            with outcome.noting(item.source):
-                make_folder_of(item.target)
-                images.write(item.target, picture)
-                outcome.done += 1
+    outcome = Outcome()
+    items = plan(inputs, out, ".png", _is_coded, outcome, images.written_suffixes())
+    items = outcome.still_to_do(items, force, skip_existing)
+    with outcome.kept_of(len(items)):
+        codec = _load(model, device)
+        for batch in _batches(items, read_bytes, force, outcome):
+            for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
+                with outcome.noting(item.source):
+                    make_folder_of(item.target)
+                    images.write(item.target, picture)
+                    outcome.done += 1
     if outcome.done:
         print(f"{outcome.done} decompressed")
     raise typer.Exit(outcome.exit_code())
@@ -118,52 +146,63 @@ def analyze(
     layers: Annotated[LayerChoice, typer.Option(help="What to read.")] = LayerChoice.semantic,
     device: Device = "auto",
     force: Force = False,
+    skip_existing: Skip = False,
 ) -> None:
     """Read masks, attributes and pose from .lgc files, without decoding a picture.
 
-    Writes NAME.json, and NAME.mask.png with the classes in colour. IN may be s3://bucket/key or an http(s)
-    address: then only the semantic layer is fetched.
+    Writes NAME.json, and NAME.mask.png with the classes in the colours that the JSON names. IN may be
+    s3://bucket/key or an http(s) address: then only the semantic layer is fetched.
     """
-    items = plan([_source(given) for given in inputs], out, ".json", lambda path: path.suffix == ".lgc")
-    codec, outcome = _load(model, device), Outcome()
+    outcome = Outcome()
+    items = plan([_source(given) for given in inputs], out, ".json", _is_coded, outcome)
+    items = outcome.still_to_do(items, force, skip_existing)
 
     def read(source: Source) -> bytes:
         return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else read_bytes(source)
 
-    for batch in _batches(items, read, force, outcome):
-        for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
-            with outcome.noting(item.source):
-                _write_analysis(item, analysis, layers.value, force)
-                outcome.done += 1
+    with outcome.kept_of(len(items)):
+        codec = _load(model, device)
+        for batch in _batches(items, read, force, outcome):
+            for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
+                with outcome.noting(item.source):
+                    _write_analysis(item, analysis, layers.value, force)
+                    outcome.done += 1
     if outcome.done:
         print(f"{outcome.done} analyzed")
     raise typer.Exit(outcome.exit_code())
 
 
 def inspect(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=".lgc or model files.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help=".lgc or model files.", show_default=False, readable=False),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Show size, model and bytes per layer of .lgc files, or what a model file says of itself."""
     outcome = Outcome()
     for path in files:
         with outcome.noting(path):
-            facts = _model_facts(path) if path.suffix == ".safetensors" else _file_facts(path)
+            facts = _model_facts(path) if _is_model(path) else _file_facts(path)
             print(json.dumps({"file": str(path), **facts}) if as_json else _readable(path, facts))
             outcome.done += 1
     raise typer.Exit(outcome.exit_code())
 
 
-def strip(inputs: Inputs, out: Out = None, force: Force = False) -> None:
+def strip(inputs: Inputs, out: Out = None, force: Force = False, skip_existing: Skip = False) -> None:
     """Cut files down to their semantic layer: still analysable, and still a (base) picture."""
     from lgc.bitstream import container
 
-    items = plan(inputs, out, ".base.lgc", lambda path: path.suffix == ".lgc")
+    def is_whole(path: Path) -> bool:
+        return _is_coded(path) and not container.is_base_only(path)
+
     outcome = Outcome()
-    for item in items:
-        with outcome.noting(item.source):
-            write_bytes(item.target, container.strip(read_bytes(item.source)), force)
-            outcome.done += 1
+    items = outcome.still_to_do(plan(inputs, out, ".base.lgc", is_whole, outcome), force, skip_existing)
+    with outcome.kept_of(len(items)):
+        for item in items:
+            with outcome.noting(item.source):
+                write_bytes(item.target, container.strip(read_bytes(item.source)), force)
+                outcome.done += 1
     raise typer.Exit(outcome.exit_code())
 
 
@@ -182,6 +221,27 @@ def _source(given: str) -> Source:
     return given if is_remote(given) else Path(given)
 
 
+def _is_coded(path: Path) -> bool:
+    return path.suffix.lower() == ".lgc"
+
+
+def _is_model(path: Path) -> bool:
+    """By its suffix, or as a safetensors file starts: with the length of the JSON that follows."""
+    if path.suffix == ".safetensors" or not os.path.isfile(path):
+        return path.suffix == ".safetensors"
+    return read_bytes(path, 9)[4:] == bytes(4) + b"{"
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    """uint8 RGB (H, W, 3); says so when the file has more than this one picture."""
+    from lgc import images
+
+    picture = images.read(path)
+    if (count := images.count_frames(path)) > 1:
+        print(f"note: {path}: the first of its {count} frames or pages is taken", file=sys.stderr)
+    return picture
+
+
 def _load(model: Path | None, device: str) -> LayeredCodec:
     import lgc
 
@@ -191,15 +251,38 @@ def _load(model: Path | None, device: str) -> LayeredCodec:
 def _batches(
     items: Sequence[Item], load: Callable[[Any], Any], force: bool, outcome: Outcome
 ) -> Iterator[list[tuple[Item, Any]]]:
-    """Inputs that could be read, a batch at a time."""
-    for start in range(0, len(items), BATCH):
-        batch = []
-        for item in items[start : start + BATCH]:
-            with outcome.noting(item.source):
-                check_writable(item.target, force)
-                batch.append((item, load(item.source)))
-        if batch:
+    """Inputs that could be read, a batch at a time; large pictures come in smaller batches.
+
+    A batch is emptied before the next is read.
+    """
+    batch: list[tuple[Item, Any]] = []
+    pixels = 0
+    for item in items:
+        with outcome.noting(item.source):
+            check_writable(item.target, force)
+            data = load(item.source)
+            batch.append((item, data))
+            pixels += _pixels(data)
+            del data
+        if len(batch) == BATCH or pixels >= AHEAD:
             yield batch
+            batch.clear()
+            pixels = 0
+    if batch:
+        yield batch
+
+
+def _pixels(data: Any) -> int:
+    """Of a picture, or of what a .lgc file says that it decodes to."""
+    from lgc.bitstream.container import parse_header
+
+    if not isinstance(data, bytes):
+        return int(data.shape[0] * data.shape[1])
+    try:
+        header, _ = parse_header(data)
+    except BitstreamError:  # to be told where it is decoded
+        return 0
+    return header.width * header.height
 
 
 def _run(
@@ -219,7 +302,7 @@ def _run(
 def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) -> None:
     from lgc import images
     from lgc.data.labels import CLASSES
-    from lgc.data.palette import colour_mask
+    from lgc.data.palette import PALETTE, colour_mask
 
     report: dict[str, Any] = {
         "file": str(item.source) if isinstance(item.source, str) else item.source.name,
@@ -232,6 +315,8 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) ->
     if analysis.mask is not None:
         shares = [float((analysis.mask == index).mean()) for index in range(len(CLASSES))]
         report["class_share"] = {name: round(s, 5) for name, s in zip(CLASSES, shares, strict=True) if s}
+        colours = {name: "#" + PALETTE[index].tobytes().hex() for index, name in enumerate(CLASSES)}
+        report["class_colour"] = {name: colours[name] for name in report["class_share"]}
         picture = item.target.with_suffix(".mask.png")
         check_writable(picture, force)
         make_folder_of(picture)

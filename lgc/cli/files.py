@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from lgc.atomic import replacing_file
+from lgc.cli.remote import file_name
 from lgc.errors import LgcError
 
 
@@ -19,6 +22,8 @@ class Outcome:
 
     done: int = 0
     failures: list[str] = field(default_factory=list)
+    existing: int = 0
+    """Outputs that were there before; where there are several, one line stands for them."""
 
     @contextmanager
     def noting(self, source: Source) -> Iterator[None]:
@@ -29,12 +34,44 @@ class Outcome:
             text = str(error)
             self.failures.append(text if text.startswith(str(source)) else f"{source}: {text}")
 
+    @contextmanager
+    def kept_of(self, total: int) -> Iterator[None]:
+        """When the user interrupts, say what of so many inputs is done."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.exit_code()
+            kept = "nothing was written"
+            if self.done:
+                kept = f"{self.done} of {total} are done and kept; run it again with --skip-existing for the rest"
+            raise KeyboardInterrupt(kept) from None
+
+    def still_to_do(self, items: Sequence[Item], force: bool, skip: bool) -> list[Item]:
+        """Those whose outputs do not exist, or all with ``force``; without ``skip`` the others are failures."""
+        if force:
+            return list(items)
+        there = [item for item in items if os.path.exists(item.target)]
+        if there and skip:
+            print(f"{len(there)} of {len(items)} exist already and are skipped")
+        elif len(there) == 1:
+            with self.noting(there[0].source):
+                check_writable(there[0].target, force)
+        elif there:
+            self.existing = len(there)
+            self.failures.append(
+                f"{len(there)} of {len(items)} outputs exist already, e.g. {there[0].target}; "
+                "pass --skip-existing to leave them or --force to replace them"
+            )
+        left_out = set(there)
+        return [item for item in items if item not in left_out]
+
     def exit_code(self) -> int:
         """Report failures on standard error; 1 when there were any."""
         for line in self.failures:
             print(f"error: {line}", file=sys.stderr)
         if self.failures and self.done:
-            print(f"{self.done} done, {len(self.failures)} failed", file=sys.stderr)
+            failed = len(self.failures) + max(0, self.existing - 1)
+            print(f"{self.done} done, {failed} failed", file=sys.stderr)
         return 1 if self.failures else 0
 
 
@@ -50,32 +87,41 @@ class Item:
     target: Path
 
 
-def plan(inputs: Sequence[Source], out: Path | None, suffix: str, accept: Callable[[Path], bool]) -> list[Item]:
+def plan(
+    inputs: Sequence[Source],
+    out: Path | None,
+    suffix: str,
+    accept: Callable[[Path], bool],
+    outcome: Outcome,
+    kinds: Collection[str] = (),
+) -> list[Item]:
     """Pair input files with outputs.
 
     A folder stands for the files below it that ``accept`` takes, in order; a file named explicitly is always
     taken. ``out`` is a folder when there are several inputs, when it exists as one, or when it has no suffix;
-    otherwise the one output file. Without ``out``, outputs stand beside their inputs, those of addresses (given
-    as strings) in the working directory.
+    otherwise the one output file, whose name ends like ``suffix`` or in one of ``kinds``. Without ``out``, outputs
+    stand beside their inputs, those of addresses (given as strings) in the working directory. What of a folder
+    cannot be read is noted in ``outcome``.
 
     Raises:
-        LgcError: an input does not exist, a folder holds nothing usable, or two inputs share an output.
+        LgcError: an input does not exist, a folder holds nothing usable, ``out`` names no such output, or two
+            inputs share an output.
     """
     sources: list[tuple[Source, Path]] = []
+    several = len(inputs) > 1
     for given in inputs:
         if isinstance(given, str):
-            sources.append((given, Path(Path(urlsplit(given).path).name)))
-        elif given.is_dir():
-            found = sorted(path for path in given.rglob("*") if path.is_file() and accept(path))
-            if not found:
+            sources.append((given, Path(file_name(given))))
+        elif _is_folder(given):
+            several = True
+            failures = len(outcome.failures)
+            found = _files_below(given, accept, outcome)
+            if not found and len(outcome.failures) == failures:
                 raise LgcError(f"{given}: nothing to do in this folder")
             sources += [(path, path.relative_to(given)) for path in found]
-        elif given.exists():
-            sources.append((given, Path(given.name)))
         else:
-            raise LgcError(f"{given}: no such file or folder")
-    several = len(sources) > 1 or any(isinstance(given, Path) and given.is_dir() for given in inputs)
-    into_folder = out is not None and (several or out.is_dir() or not out.suffix)
+            sources.append((given, Path(given.name)))
+    into_folder = out is not None and _names_folder(out, several, suffix, kinds)
     items = []
     for source, relative in sources:
         if out is None:
@@ -87,6 +133,52 @@ def plan(inputs: Sequence[Source], out: Path | None, suffix: str, accept: Callab
         items.append(Item(source, target))
     _refuse_collisions(items)
     return items
+
+
+def _is_folder(given: Path) -> bool:
+    """Or a file; raises when it is neither."""
+    try:
+        return stat.S_ISDIR(given.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _missing(given) or LgcError(f"{given}: no such file or folder") from None
+    except OSError as error:
+        raise _unreadable(given, error) from error
+
+
+def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome) -> list[Path]:
+    """In order; folders and files that cannot be looked at are noted, so that none is missing without a word."""
+
+    def note(error: OSError) -> None:
+        outcome.failures.append(str(_unreadable(Path(error.filename), error)))
+
+    def is_file(path: Path) -> bool:
+        try:
+            return stat.S_ISREG(path.stat().st_mode)
+        except OSError as error:
+            note(error)
+            return False
+
+    found = [Path(here) / name for here, _, names in os.walk(folder, onerror=note) for name in names]
+    return [path for path in sorted(found) if accept(path) and is_file(path)]
+
+
+def _names_folder(out: Path, several: bool, suffix: str, kinds: Collection[str]) -> bool:
+    """Whether outputs go below ``out``; raises when it can be meant neither as a folder nor as the file."""
+    if str(out) == "-":
+        raise LgcError("-o -: outputs are files, standard output takes none; name a file or a folder")
+    if os.path.isdir(out):
+        return True
+    ending = Path(f"x{suffix}").suffix
+    is_output = out.suffix.lower() in {ending, *kinds}
+    if several and (is_output or os.path.exists(out)):
+        raise LgcError(f"{out}: the name of a file, and the outputs of several inputs need a folder; name a folder")
+    if several or not out.suffix:
+        return True
+    if not is_output:
+        raise LgcError(
+            f"{out}: no folder, and the output would be a {ending} file; name it so that it ends in {ending}"
+        )
+    return False
 
 
 def write_bytes(path: Path, data: bytes, force: bool) -> None:
@@ -105,21 +197,50 @@ def make_folder_of(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        for parent in path.parents:
+            if os.path.exists(parent) and not os.path.isdir(parent):
+                raise LgcError(f"{path}: cannot be written ({parent} is a file, not a folder)") from error
         raise _unwritable(path, error) from error
 
 
 def check_writable(path: Path, force: bool) -> None:
     """Refuse to replace an existing file without ``force``."""
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:  # unlike Path's, it never raises
         raise LgcError(f"{path}: exists; pass --force to replace it")
 
 
-def read_bytes(path: Source) -> bytes:
-    """Read a file, or say in one line why not."""
+def check_can_write(path: Path | None) -> None:
+    """Refuse what could not be written, before the work that would be lost; nothing is made."""
+    if path is None:
+        return
+    if os.path.isdir(path):
+        raise LgcError(f"{path}: is a folder; name a file")
+    there = next(parent for parent in path.absolute().parents if os.path.exists(parent))
+    if not os.path.isdir(there):
+        raise LgcError(f"{path}: cannot be written ({there} is a file, not a folder)")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise LgcError(f"{path}: cannot be written ({there}: Permission denied)")
+
+
+def read_bytes(path: Source, most: int = -1) -> bytes:
+    """Read a file, or the first ``most`` bytes of it; or say in one line why not."""
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb") as file:
+            return file.read(most)
     except OSError as error:
-        raise LgcError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise _missing(path) or _unreadable(path, error) from error
+
+
+def _missing(path: Source) -> LgcError | None:
+    """What to say of an address where a file is wanted; a path has lost one of its slashes."""
+    match = re.match(r"(s3|https?):/+(.*)", str(path), re.IGNORECASE)
+    if match is None:
+        return None
+    return LgcError(f"{match[1]}://{match[2]}: only lgc analyze reads addresses; fetch the file first")
+
+
+def _unreadable(path: Source, error: OSError) -> LgcError:
+    return LgcError(f"{path}: cannot be read ({error.strerror or error})")
 
 
 def _unwritable(path: Path, error: OSError) -> LgcError:
@@ -130,7 +251,10 @@ def _refuse_collisions(items: Iterable[Item]) -> None:
     seen: dict[Path, Source] = {}
     for item in items:
         if item.target in seen:
-            raise LgcError(f"{seen[item.target]} and {item.source} would both be written to {item.target}")
+            raise LgcError(
+                f"{seen[item.target]} and {item.source} would both be written to {item.target}; "
+                "rename one, or write it with -o elsewhere"
+            )
         seen[item.target] = item.source
         if isinstance(item.source, Path) and item.target.resolve() == item.source.resolve():
             raise LgcError(f"{item.source}: input and output are the same file")

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from lgc.cli import bench, codec, data, doctor, model, project, release, report, services, sweep
 from lgc.errors import LgcError
 
+_UsageError: Final[Any] = typer.BadParameter.__base__
+"""Click's, which is a part of newer typers and a package beside older ones."""
+
+
+class _Interrupted(Exception):
+    """Ctrl-C in a command; typer would turn a ``KeyboardInterrupt`` into an exit code without a word."""
+
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise _Interrupted(str(interrupt)) from None
+
+
 app = typer.Typer(
     name="lgc",
+    cls=_Group,
     help="Layered generative compression: files that machines read and people look at.",
     no_args_is_help=True,
     add_completion=False,
@@ -30,15 +50,37 @@ app.add_typer(services.app, name="services")
 
 
 def main() -> None:
-    """Run the command line; errors a user can cause become one line and exit code 1."""
+    """Run the command line; errors a user can cause become one line and exit code 1, wrong usage 2."""
     try:
-        app()
+        _refuse_empty(sys.argv[1:])
+        code = app(prog_name="lgc", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except LgcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except _UsageError as error:
+        _tell(error)
+        sys.exit(error.exit_code)
+    except (_Interrupted, KeyboardInterrupt) as interrupt:
+        print("interrupted" + (f"; {interrupt}" if str(interrupt) else ""), file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # e.g. `lgc inspect x.lgc | head -1`
         sys.stderr.close()
         sys.exit(141)
+
+
+def _refuse_empty(words: Sequence[str]) -> None:
+    """A shell variable that is not set leaves an empty word, and an empty path is the working directory."""
+    for place, word in enumerate(words):
+        if not word or (word.startswith("-") and word.endswith("=")):
+            before = " ".join(["lgc", *words[:place], *([word] if word else [])])
+            raise LgcError(f"{before}: the next word is empty; set the variable it came from, or leave it out")
+
+
+def _tell(error: Any) -> None:
+    """Wrong usage in one line; a command without its words has shown its help already."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        return
+    command = error.ctx.command_path if error.ctx else "lgc"
+    said = " ".join(error.format_message().split()).rstrip(".")
+    print(f"error: {command}: {said} (see {command} --help)", file=sys.stderr)

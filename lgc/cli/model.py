@@ -7,13 +7,12 @@ import re
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 
 import typer
 
 from lgc.cli.codec import Force, Model, find_model
-from lgc.cli.files import check_writable, read_bytes
-from lgc.cli.remote import fetch, is_remote
+from lgc.cli.files import Outcome, check_can_write, check_writable, read_bytes
+from lgc.cli.remote import fetch, file_name, is_remote
 from lgc.errors import LgcError, ModelError
 
 EVALUATION: Final = Path("outputs") / "evaluate"
@@ -29,12 +28,17 @@ Name = Annotated[str | None, typer.Option("--name", "-n", help="Keep it under th
 def list_() -> None:
     """Show the models kept on this machine; `--model NAME` and lgc.load("NAME") find them."""
     from lgc.bitstream import store
+    from lgc.bitstream.model_file import read_info
 
-    models = store.kept()
-    for name, (info, model_id) in models.items():
-        print(f"{name}: model {model_id.hex()}, {info.about.get('licence', 'no licence note')}")
-    if not models:
+    files, outcome = store.kept(), Outcome()
+    for path in files:
+        with outcome.noting(path):
+            info, model_id = read_info(path)
+            print(f"{path.stem}: model {model_id.hex()}, {info.about.get('licence', 'no licence note')}")
+            outcome.done += 1
+    if not files:
         print(f"no models in {store.folder()}; `lgc model import` or `lgc model pull` keeps one there")
+    raise typer.Exit(outcome.exit_code())
 
 
 @app.command("export")
@@ -52,6 +56,7 @@ def export_(
     from lgc.training.state import file_sha256
 
     check_writable(out, force)
+    check_can_write(out)
     source = store.find(find_model(model))
     info, model_id = read_info(source)
     about = dict(info.about)
@@ -103,7 +108,9 @@ def pull(
     """
     from lgc.training.state import file_sha256
 
-    if urlsplit(address).scheme in ("http", "https") and sha256 is None:
+    if is_remote(address):
+        file_name(address)  # a mistake shows before anything is asked for
+    if address.lower().startswith("http") and is_remote(address) and sha256 is None:
         raise ModelError(f"{address}: pass --sha256 with the digest that the release names")
     with tempfile.TemporaryDirectory(prefix="lgc-pull-") as folder:
         file = _fetch(address, tracking, Path(folder))
@@ -120,17 +127,21 @@ def _fetch(address: str, tracking: str, folder: Path) -> Path:
     """A local copy, named as it is to be kept."""
     if address.startswith("models:/"):
         return _from_registry(address, tracking, folder)
-    file = folder / Path(urlsplit(address).path).name
-    file.write_bytes(fetch(address, whole=True) if is_remote(address) else read_bytes(address))
+    data = fetch(address, whole=True) if is_remote(address) else read_bytes(address)
+    file = folder / (file_name(address) if is_remote(address) else Path(address).name)
+    file.write_bytes(data)
     return file
 
 
 def _from_registry(address: str, tracking: str, folder: Path) -> Path:
-    from lgc.tracking.registry import Registry
-
     match = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|(@[\w-]+))", address)
     if match is None:
         raise ModelError(f"{address}: neither models:/NAME/VERSION nor models:/NAME@ALIAS")
+    local = tracking.removeprefix("sqlite:///")
+    if local != tracking and not Path(local).is_file():  # MLflow would make one
+        raise ModelError(f"{address}: no MLflow store {local}; pass --tracking, or go to the project's folder")
+    from lgc.tracking.registry import Registry
+
     name = match[1]
     try:
         got = Registry(tracking, name).fetch(match[2] or match[3], "model.safetensors", folder)

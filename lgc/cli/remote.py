@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,7 +23,30 @@ FetchRange = Callable[[int, int], bytes]
 
 def is_remote(address: str) -> bool:
     """Whether ``address`` names something that :func:`fetch` can fetch."""
-    return urlsplit(address).scheme in ("s3", "http", "https")
+    return re.match(r"(s3|https?)://", address, re.IGNORECASE) is not None
+
+
+def file_name(address: str) -> str:
+    """The last part of an address; :class:`LgcError` when it is none that names a file."""
+    scheme, _, rest = address.partition("://")
+    if scheme.lower() == "s3":  # any character may stand in a key
+        bucket, _, path = rest.partition("/")
+        if not bucket or not path:
+            raise LgcError(f"{address}: names no file; write s3://BUCKET/KEY")
+    else:
+        try:
+            parts = urlsplit(address)
+            host, path, _ = parts.hostname, parts.path, parts.port
+        except ValueError as error:
+            raise LgcError(f"{address}: no usable address ({error})") from None
+        if any(letter.isspace() or not letter.isprintable() for letter in address):
+            raise LgcError(f"{address!r}: an address has no spaces; write each as %20")
+        if not host:
+            raise LgcError(f"{address}: names no server")
+    name = PurePosixPath(path).name
+    if not name:
+        raise LgcError(f"{address}: names no file")
+    return name
 
 
 def fetch(address: str, whole: bool) -> bytes:
@@ -33,7 +59,8 @@ def fetch(address: str, whole: bool) -> bytes:
     """
     from lgc.bitstream.container import parse_header
 
-    get = _s3_range(address) if address.startswith("s3://") else _http_range(address)
+    file_name(address)  # a mistake shows before anything is asked for
+    get = _s3_range(address) if address[:2].lower() == "s3" else _http_range(address)
     data = get(0, FIRST_REQUEST)
     if whole:
         return data if len(data) < FIRST_REQUEST else data + get(len(data), LARGEST)
@@ -52,10 +79,10 @@ def _http_range(address: str) -> FetchRange:
                 if response.status == 206:
                     return response.read(stop - start)
                 return response.read(stop)[start:]  # a server without ranges sends the file from its start
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             if getattr(error, "code", None) == 416:  # the file ends where this range begins
                 return b""
-            raise LgcError(f"{address}: cannot be fetched ({getattr(error, 'reason', error)})") from error
+            raise _not_fetched(address, getattr(error, "reason", error)) from error
 
     return get
 
@@ -66,21 +93,25 @@ def _s3_range(address: str) -> FetchRange:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
         raise LgcError(f"{address}: S3 needs the boto3 package (pip install 'lgc[s3]')") from None
-    parts = urlsplit(address)
+    bucket, _, key = address.partition("://")[2].partition("/")
     try:
         client = boto3.client("s3")
     except (BotoCoreError, ValueError) as error:
-        raise LgcError(f"{address}: cannot be fetched ({error})") from error
+        raise _not_fetched(address, error) from error
 
     def get(start: int, stop: int) -> bytes:
         try:
-            answer = client.get_object(
-                Bucket=parts.netloc, Key=parts.path.lstrip("/"), Range=f"bytes={start}-{stop - 1}"
-            )
+            answer = client.get_object(Bucket=bucket, Key=key.lstrip("/"), Range=f"bytes={start}-{stop - 1}")
             return answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
             if "InvalidRange" in str(error):  # the file ends where this range begins
                 return b""
-            raise LgcError(f"{address}: cannot be fetched ({error})") from error
+            raise _not_fetched(address, error) from error
 
     return get
+
+
+def _not_fetched(address: str, reason: object) -> LgcError:
+    """In one line: botocore's reasons have several, and a server may say anything."""
+    said = " ".join(str(reason).split()) or type(reason).__name__
+    return LgcError(f"{address}: cannot be fetched ({said[:200]})")

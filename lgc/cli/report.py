@@ -14,7 +14,9 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write; it is replaced.")] = Path("report"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write; an earlier report is replaced.")] = Path(
+        "report"
+    ),
     table: Annotated[
         str | None,
         typer.Option(

@@ -95,6 +95,9 @@ def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> L
     """
     root = Path(root)
     folder = root / IMAGES
+    if not root.is_dir():
+        kind = "a file, not the folder of a data set" if root.exists() else "no such folder"
+        raise DataError(f"{root}: {kind}; name one in the official CelebAMask-HQ layout")
     if not folder.is_dir():
         raise DataError(f"{root}: no folder {IMAGES}/; expected the official CelebAMask-HQ layout")
     problems: list[str] = []

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from lgc import images
-from lgc.atomic import replacing_folder
+from lgc.atomic import replacing_file, replacing_folder
 from lgc.data.celebamask_hq import SPLITS, Sample, read_mask, scan
 from lgc.data.labels import ATTRIBUTES, CLASSES
 from lgc.data.shards import Manifest, ShardInfo, SplitInfo
@@ -166,7 +166,8 @@ def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:
     }
     if masks:
         tensors["masks"] = np.stack(masks)
-    save_file(tensors, folder / file, metadata={"keys": "\n".join(row.key for row in rows)})
+    with replacing_file(folder / file) as partial:
+        save_file(tensors, partial, metadata={"keys": "\n".join(row.key for row in rows)})
     with (folder / file).open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     return ShardInfo(file=file, count=len(rows), bytes=(folder / file).stat().st_size, sha256=digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,9 @@ from lgc.evaluation.report.results import read_results
 from lgc.evaluation.report.tables import all_tables
 
 REPORT: Final = Path("report")
+PAGE: Final = "index.html"
+MARKDOWN: Final = "report.md"
+_TITLE: Final = "# Evaluation"
 
 
 def run_report_stage() -> None:
@@ -36,15 +40,42 @@ def run_report_stage() -> None:
 
 
 def run_report(out: Path = REPORT) -> Path:
-    """``outputs/evaluate`` -> ``index.html``, and ``report.md`` with the same tables; returns the page."""
+    """``outputs/evaluate`` -> ``index.html``, and ``report.md`` with the same tables; returns the page.
+
+    Raises :class:`LgcError` when ``out`` is there and no earlier report, or cannot be written.
+    """
+    _refuse_to_lose(out)
     results = read_results(Paths.here().stage("evaluate"))
     page = make_page(results)
     tables = [*all_tables(results), *paper_tables(results)]
-    with replacing_folder(out) as fresh:
-        (fresh / "index.html").write_text(page, encoding="utf-8")
-        text = "# Evaluation\n\n" + "\n".join(to_markdown(table) for table in tables)
-        (fresh / "report.md").write_text(text, encoding="utf-8")
-    return out / "index.html"
+    try:
+        with replacing_folder(out) as fresh:
+            (fresh / PAGE).write_text(page, encoding="utf-8")
+            text = f"{_TITLE}\n\n" + "\n".join(to_markdown(table) for table in tables)
+            (fresh / MARKDOWN).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise LgcError(f"{out}: cannot be written ({error.strerror or error})") from error
+    return out / PAGE
+
+
+def _refuse_to_lose(out: Path) -> None:
+    """The folder is replaced as a whole, so nothing but an earlier report, or nothing, may be there."""
+    if not os.path.lexists(out) or _is_report(out):
+        return
+    raise LgcError(f"{out}: exists and is no earlier report; name a folder that does not exist yet")
+
+
+def _is_report(out: Path) -> bool:
+    """Whether a folder is empty or holds what :func:`run_report` writes and nothing else."""
+    try:
+        names = {path.name for path in out.iterdir()} - {".DS_Store"}  # left by who looked at it on a Mac
+        if out.is_symlink() or out.resolve() == Path.cwd():
+            return False
+        return not names or (
+            names == {PAGE, MARKDOWN} and (out / MARKDOWN).read_text(encoding="utf-8").startswith(_TITLE)
+        )
+    except (OSError, ValueError):  # a file, or what cannot be read
+        return False
 
 
 def markdown_of(name: str) -> str:

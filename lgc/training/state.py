@@ -27,6 +27,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from lgc.atomic import replacing_file
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity
 from lgc.training.objectives import Objective
@@ -125,8 +126,9 @@ class TrainState:
         world_size: int = 1,
     ) -> None:
         """Write a checkpoint into the empty ``folder``; ``metrics`` are those of the last validation."""
-        save_file(_flatten(self.modules), folder / WEIGHTS)
-        save_file(_flatten(self.averages.modules), folder / AVERAGED)
+        for name, modules in ((WEIGHTS, self.modules), (AVERAGED, self.averages.modules)):
+            with replacing_file(folder / name) as partial:
+                save_file(_flatten(modules), partial)
         torch.save({player.name: player.optimizer.state_dict() for player in self.players}, folder / OPTIMIZERS)
         state = {
             "format": FORMAT,
@@ -213,7 +215,8 @@ def release(checkpoint: Path, path: Path, only: Mapping[str, str] | None = None)
     kept = averaged | rest
     if only is not None:
         kept = {f"{new}.{key}": value for old, new in only.items() for key, value in _of(kept, old).items()}
-    save_file(kept, path, metadata={"extra": extra})
+    with replacing_file(path) as partial:
+        save_file(kept, partial, metadata={"extra": extra})
 
 
 def load_modules(

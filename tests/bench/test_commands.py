@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lgc.bench.commands import LIBRARIES, bench_commands
+from lgc.cli.main import app
 from lgc.errors import LgcError
 from lgc.models.layered import Architecture
 
@@ -22,3 +24,18 @@ def test_whole_commands_are_measured(
 def test_a_command_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(LgcError, match=r"lgc compress failed: error: .*none\.safetensors"):
         bench_commands(tmp_path / "none.safetensors", [(64, 48)], rounds=2)
+
+
+@pytest.mark.parametrize("count", ["0", "-1"])
+def test_a_batch_has_pictures(count: str) -> None:
+    done = CliRunner().invoke(app, ["bench", "codec", "--batch", count])
+    assert done.exit_code == 2
+    assert "batch" in done.output
+
+
+@pytest.mark.parametrize("command", [["codec"], ["train"], ["sweep", "sweep=tiny"]])
+def test_an_output_that_cannot_be_written_shows_before_the_measuring(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    words = ["bench", *command, "-o", str(tmp_path / "file" / "x.json")]
+    with pytest.raises(LgcError, match=r"x\.json: cannot be written \(.*file is a file, not a folder\)"):
+        CliRunner().invoke(app, words, catch_exceptions=False)

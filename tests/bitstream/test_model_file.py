@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,7 +17,7 @@ from safetensors.torch import save_file
 
 from lgc.bitstream import model_file as module
 from lgc.bitstream.codec import LayeredCodec
-from lgc.bitstream.model_file import ModelInfo, load_model, read_info, save_model
+from lgc.bitstream.model_file import ModelInfo, load_model, read_info, rewrite_about, save_model
 from lgc.errors import ModelError
 from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
@@ -138,9 +140,9 @@ class TestIdentity:
 
 class TestRefuses:
     def test_missing_file_and_folder(self, tmp_path: Path) -> None:
-        for path in (tmp_path / "none.safetensors", tmp_path):
+        for path, told in ((tmp_path / "none", "no such model file; train one"), (tmp_path, "is a folder")):
             for read_one in (load_model, read_info):
-                with pytest.raises(ModelError, match="no such model file; train one"):
+                with pytest.raises(ModelError, match=told):
                     read_one(path)
 
     @pytest.mark.parametrize("name", ["fusion", "main_line"])
@@ -267,3 +269,28 @@ def test_files_outlive_retrained_encoders(own: Path, codec: LayeredCodec, pictur
 def test_architecture_is_part_of_the_id(small_architecture: Architecture) -> None:
     wider = replace(small_architecture, widths=Widths((8, 12, 17), 1))
     assert module._model_id(small_architecture, {}) != module._model_id(wider, {})
+
+
+class TestWrites:
+    def test_others_may_read_what_this_process_lets_them(self, own: Path, tmp_path: Path) -> None:
+        rewrite_about(own, tmp_path / "out.safetensors", {})
+        umask = os.umask(0)
+        os.umask(umask)
+        assert (tmp_path / "out.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
+
+    @pytest.mark.parametrize("target", ["/proc/out.safetensors", "file/out.safetensors"])
+    def test_where_nothing_can_be_written(self, own: Path, tmp_path: Path, target: str) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(ModelError, match=r"out\.safetensors: cannot be written"):
+            rewrite_about(own, tmp_path / target, {})
+
+    def test_a_full_disk(self, own: Path, tmp_path: Path) -> None:
+        """A limit on the size of files fails the same system call at the same place."""
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+        try:
+            with pytest.raises(ModelError, match=r"cannot be written \(.*File too large"):
+                rewrite_about(own, tmp_path / "new" / "out.safetensors", {})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list((tmp_path / "new").iterdir()) == []

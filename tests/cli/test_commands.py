@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from lgc.bitstream.codec import LayeredCodec
+from lgc.cli import codec as cli_codec
+from lgc.cli.files import Item, Outcome
 
 LGC = [sys.executable, "-c", "from lgc.cli.main import main; main()"]
 
@@ -134,8 +141,9 @@ class TestOutputsThatCannotBeWritten:
         (tmp_path / "taken").write_text("precious")
         source = photos / "a.png" if command == "compress" else coded
         model = [] if command == "strip" else ["--model", model_file]
-        done = lgc(command, source, "-o", tmp_path / "taken" / "out.x.png", *model)
-        assert "cannot be written" in only_line(done)
+        suffix = {"decompress": ".png", "analyze": ".json"}.get(command, ".lgc")
+        done = lgc(command, source, "-o", tmp_path / "taken" / f"out{suffix}", *model)
+        assert f"cannot be written ({tmp_path / 'taken'} is a file, not a folder)" in only_line(done)
         assert (tmp_path / "taken").read_text() == "precious"
 
     @pytest.mark.parametrize("command", ["compress", "decompress", "analyze"])
@@ -166,7 +174,20 @@ class TestOutputsThatCannotBeWritten:
         (["decompress", "text.png", "--model", "MODEL", "-o", "x.png"], "not an .lgc file"),
         (["inspect", "text.png"], "offset 0: not an .lgc file"),
         (["data", "check", "empty"], "no folder CelebA-HQ-img/"),
-        (["data", "check", "nowhere"], "no folder CelebA-HQ-img/"),
+        (["data", "check", "nowhere"], "nowhere: no such folder"),
+        (["data", "check", "text.png"], "text.png: a file, not the folder of a data set"),
+        (["compress", ""], "lgc compress: the next word is empty; set the variable it came from, or leave it out"),
+        (["compress", "photo.png", "-o", ""], "lgc compress photo.png -o: the next word is empty"),
+        (["compress", "photo.png", "--out="], "lgc compress photo.png --out=: the next word is empty"),
+        (["data", "check", ""], "lgc data check: the next word is empty"),
+        (["compress", "photo.png", "--model", "empty"], "empty: is a folder, not a model file"),
+        (["compress", "photo.png", "-o", "q.png", "--model", "MODEL"], "q.png: no folder, and the output would be"),
+        (["compress", "photo.png", "-o", "-", "--model", "MODEL"], "-o -: outputs are files"),
+        (["compress", ".", "-o", "all.lgc", "--model", "MODEL"], "all.lgc: the name of a file"),
+        (["compress", "photo.png", "--model", "MODEL", "--device", "meta"], "choose auto, cpu, cuda or cuda:N"),
+        (["decompress", "s3://b/x.lgc"], "s3://b/x.lgc: only lgc analyze reads addresses"),
+        (["inspect", "https://h/x.lgc"], "https://h/x.lgc: only lgc analyze reads addresses"),
+        (["analyze", "http://127.0.0.1:9/", "--model", "MODEL"], "http://127.0.0.1:9/: names no file"),
         (["compose"], "conf"),
         (["repro"], "no dvc.yaml here"),
     ],
@@ -177,6 +198,122 @@ def test_wrong_input_is_one_clear_line(tmp_path: Path, model_file: Path, words: 
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
     done = lgc(*(str(model_file) if word == "MODEL" else word for word in words), cwd=tmp_path)
     assert says in only_line(done)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["compress"], "error: lgc compress: Missing argument 'IN...' (see lgc compress --help)"),
+        (["compress", "a.png", "--nonsense"], "error: lgc compress: No such option: --nonsense (see"),
+        (["nonsense"], "error: lgc: No such command 'nonsense'"),
+        (["bench", "codec", "--rounds", "x"], "error: lgc bench codec: Invalid value for '--rounds'"),
+        (["decompress", "a.lgc", "--layers", "some"], "error: lgc decompress: Invalid value for '--layers'"),
+    ],
+)
+def test_wrong_usage_is_one_line(words: list[str], says: str) -> None:
+    done = lgc(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(says)
+
+
+def test_no_words_are_a_question_for_help() -> None:
+    done = lgc("model")
+    assert done.returncode == 2
+    assert "export" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
+    photos: Path, model_file: Path, tmp_path: Path
+) -> None:
+    """The second picture does not come: Ctrl-C while it is waited for."""
+    (photos / "b.jpg").unlink()
+    os.mkfifo(photos / "b.jpg")
+    words = ["compress", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "out", "--model", model_file]
+    code = "import lgc.cli.codec; lgc.cli.codec.BATCH = 1; from lgc.cli.main import main; main()"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        limit = time.monotonic() + 60
+        while not (tmp_path / "out" / "a.lgc").exists() and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(0.2)  # until it waits
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert out == ""
+    assert err == "interrupted; 1 of 2 are done and kept; run it again with --skip-existing for the rest\n"
+    (photos / "b.jpg").unlink()
+    Image.new("RGB", (8, 8)).save(photos / "b.jpg")
+    again = lgc(*words, "--skip-existing")
+    assert again.returncode == 0, again.stderr
+    assert "1 of 2 exist already and are skipped" in again.stdout
+    assert "1 compressed" in again.stdout
+
+
+def test_many_existing_outputs_are_one_line(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    words = ["compress", photos, "-o", tmp_path / "out", "--model", model_file]
+    assert lgc(*words).returncode == 0
+    assert "3 of 3 outputs exist already, e.g. " in only_line(lgc(*words))
+
+
+def test_large_pictures_come_in_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_codec, "AHEAD", 100)
+    sizes = [10, 40, 70, 1, 200, 99, 2, *[1] * 20]
+    items = [Item(Path(f"{n}"), tmp_path / f"{n}") for n in range(len(sizes))]
+
+    def load(path: Path) -> np.ndarray:
+        return np.zeros((sizes[int(str(path))], 1, 3), np.uint8)
+
+    batches = []
+    for batch in cli_codec._batches(items, load, False, Outcome()):
+        batches.append([len(picture) for _, picture in batch])
+    assert batches == [[10, 40, 70], [1, 200], [99, 2], [1] * 16, [1] * 4]
+
+
+def test_what_is_read_ahead_of_coded_files_is_what_they_decode_to(codec: LayeredCodec) -> None:
+    data = codec.compress(np.zeros((33, 50, 3), np.uint8))
+    assert cli_codec._pixels(data) == 33 * 50
+    assert cli_codec._pixels(b"damaged") == 0
+
+
+def test_further_frames_are_not_left_out_without_a_word(model_file: Path, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "b.webp")
+    done = lgc("compress", tmp_path, "--model", model_file)
+    assert done.returncode == 0
+    assert done.stderr == f"note: {tmp_path / 'a.webp'}: the first of its 3 frames or pages is taken\n"
+
+
+def test_stripping_a_folder_twice(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    coded = tmp_path / "coded"
+    lgc("compress", photos, "-o", coded, "--model", model_file)
+    (coded / "b.lgc").rename(coded / "B.LGC")
+    assert lgc("strip", coded).returncode == 0
+    names = {path.name for path in coded.rglob("*") if path.is_file()}
+    assert names == {"a.lgc", "a.base.lgc", "B.LGC", "B.base.lgc", "c.lgc", "c.base.lgc"}
+    again = lgc("strip", coded, "--skip-existing")
+    assert again.returncode == 0, again.stderr
+    assert {path.name for path in coded.rglob("*") if path.is_file()} == names
+
+
+def test_inspect_knows_a_model_without_its_suffix(model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").write_bytes(model_file.read_bytes())
+    done = lgc("inspect", "--json", tmp_path / "model")
+    assert done.returncode == 0, done.stderr
+    assert "architecture" in json.loads(done.stdout)
+
+
+def test_the_colours_of_a_mask_are_in_the_report(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    lgc("compress", photos / "a.png", "-o", tmp_path / "a.lgc", "--model", model_file)
+    assert lgc("analyze", tmp_path / "a.lgc", "--model", model_file).returncode == 0
+    report = json.loads((tmp_path / "a.json").read_text())
+    with Image.open(tmp_path / "a.mask.png") as mask:
+        seen = {"#" + bytes(colour).hex() for _, colour in mask.getcolors()}  # type: ignore
+    assert set(report["class_colour"].values()) == seen
+    assert report["class_colour"].keys() == report["class_share"].keys()
 
 
 def test_a_file_of_another_model_names_both(photos: Path, model_file: Path, tmp_path: Path) -> None:

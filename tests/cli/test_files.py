@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lgc.cli.files import Outcome, check_writable, plan, read_bytes, write_bytes
+from lgc.cli.files import Item, Outcome, check_can_write, check_writable, plan, read_bytes, write_bytes
 from lgc.errors import BitstreamError, LgcError
 
 
@@ -24,8 +26,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def planned(inputs: Sequence[str], out: str | None, suffix: str = ".lgc") -> list[tuple[str, str]]:
-    items = plan([Path(name) for name in inputs], None if out is None else Path(out), suffix, is_picture)
+def planned(
+    inputs: Sequence[str], out: str | None, suffix: str = ".lgc", outcome: Outcome | None = None
+) -> list[tuple[str, str]]:
+    where = None if out is None else Path(out)
+    items = plan([Path(name) for name in inputs], where, suffix, is_picture, outcome or Outcome(), {".kind"})
     return [(str(item.source), str(item.target)) for item in items]
 
 
@@ -36,7 +41,8 @@ class TestPlan:
         [
             (["a.png"], None, [("a.png", "a.lgc")]),
             (["a.png"], "x.lgc", [("a.png", "x.lgc")]),
-            (["a.png"], "x.odd", [("a.png", "x.odd")]),
+            (["a.png"], "x.LGC", [("a.png", "x.LGC")]),
+            (["a.png"], "x.kind", [("a.png", "x.kind")]),
             (["a.png"], "new", [("a.png", "new/a.lgc")]),
             (["a.png"], "sub", [("a.png", "sub/a.lgc")]),
             (["sub/deep/c.png"], "new", [("sub/deep/c.png", "new/c.lgc")]),
@@ -63,7 +69,21 @@ class TestPlan:
             (["none.png"], None, "none.png: no such file or folder"),
             (["a.png", "none"], None, "none: no such file or folder"),
             (["a.png", "sub/a.png"], "new", "a.png and sub/a.png would both be written to new/a.lgc"),
-            (["a.png", "a.png"], None, "would both be written to a.lgc"),
+            (["a.png", "a.png"], None, "would both be written to a.lgc; rename one, or write it with -o elsewhere"),
+            (["a.png"], "-", "-o -: outputs are files, standard output takes none"),
+            (
+                ["a.png"],
+                "x.png",
+                "x.png: no folder, and the output would be a .lgc file; name it so that it ends in .lgc",
+            ),
+            (["a.png"], "coded.v2", "coded.v2: no folder, and the output would be a .lgc file"),
+            (["sub"], "all.lgc", "all.lgc: the name of a file, and the outputs of several inputs need a folder"),
+            (["a.png", "b.jpg"], "all.kind", "all.kind: the name of a file"),
+            (["sub"], "notes.txt", "notes.txt: the name of a file"),
+            (["a.png/b.png"], None, "a.png/b.png: no such file or folder"),
+            (["n" * 300], None, "cannot be read (File name too long)"),
+            (["s3:/b/x.lgc"], None, "s3://b/x.lgc: only lgc analyze reads addresses; fetch the file first"),
+            (["https:/h/x.lgc"], None, "https://h/x.lgc: only lgc analyze reads addresses"),
         ],
     )
     def test_refuses(self, inputs: list[str], out: str | None, told: str) -> None:
@@ -87,7 +107,36 @@ class TestPlan:
             planned(["a.png"], out, suffix=".png")
 
     def test_no_inputs(self) -> None:
-        assert plan([], None, ".lgc", is_picture) == []
+        assert plan([], None, ".lgc", is_picture, Outcome()) == []
+
+    def test_what_cannot_be_read_is_not_left_out_without_a_word(self, here: Path) -> None:
+        (here / "gone.png").symlink_to("nowhere.png")
+        outcome = Outcome()
+        assert len(planned(["."], "new", outcome=outcome)) == 4
+        assert outcome.failures == ["gone.png: cannot be read (No such file or directory)"]
+
+    def test_a_folder_that_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Root may read all, so the refusal is made up."""
+        scan = os.scandir
+
+        def refuse(path: str) -> Any:
+            if str(path).endswith("deep"):
+                raise PermissionError(13, "Permission denied", path)
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        outcome = Outcome()
+        assert len(planned(["."], "new", outcome=outcome)) == 3
+        assert outcome.failures == ["sub/deep: cannot be read (Permission denied)"]
+        assert planned(["sub/deep"], None, outcome=Outcome()) == []
+
+    def test_a_file_below_a_folder_that_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(path: Path, **_: Any) -> Any:
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr(Path, "stat", refuse)
+        with pytest.raises(LgcError, match=r"a\.png: cannot be read \(Permission denied\)"):
+            planned(["a.png"], None)
 
 
 class TestWriteBytes:
@@ -126,14 +175,38 @@ class TestWriteBytes:
 
     def test_folder_that_is_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("x")
-        with pytest.raises(LgcError, match="cannot be written"):
-            write_bytes(tmp_path / "file" / "a.lgc", b"x", force=False)
+        for name in ("a.lgc", "deep/a.lgc"):
+            with pytest.raises(LgcError, match=r"a\.lgc: cannot be written \(.*file is a file, not a folder\)"):
+                write_bytes(tmp_path / "file" / name, b"x", force=False)
+
+    def test_name_that_is_too_long(self, tmp_path: Path) -> None:
+        with pytest.raises(LgcError, match=r"cannot be written \(File name too long\)"):
+            write_bytes(tmp_path / ("n" * 300), b"x", force=False)
 
     def test_check_writable(self, tmp_path: Path) -> None:
         check_writable(tmp_path / "none", force=False)
         with pytest.raises(LgcError):
             check_writable(tmp_path, force=False)
         check_writable(tmp_path, force=True)
+
+
+class TestCheckCanWrite:
+    def test_what_can_be_written_is_not_made_yet(self, tmp_path: Path) -> None:
+        check_can_write(None)
+        check_can_write(tmp_path / "new" / "deep" / "a.json")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "file").write_text("x")
+        for path, told in (
+            (tmp_path, "is a folder; name a file"),
+            (tmp_path / "file/new/a", "file is a file, not a"),
+        ):
+            with pytest.raises(LgcError, match=told):
+                check_can_write(path)
+        monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+        with pytest.raises(LgcError, match=r"new/a: cannot be written \(.*: Permission denied\)"):
+            check_can_write(tmp_path / "new" / "a")
 
 
 class TestReadBytes:
@@ -172,6 +245,38 @@ class TestOutcome:
             raise LgcError("a.lgc: exists; pass --force to replace it")
         assert outcome.exit_code() == 1
         assert capsys.readouterr().err == "error: a.lgc: exists; pass --force to replace it\n"
+
+    @pytest.fixture
+    def items(self, tmp_path: Path) -> list[Item]:
+        """Five; the outputs of the first two exist."""
+        items = [Item(Path(f"{n}.png"), tmp_path / f"{n}.lgc") for n in range(5)]
+        for item in items[:2]:
+            item.target.write_bytes(b"")
+        return items
+
+    def test_existing_outputs_are_one_line(self, items: list[Item], capsys: pytest.CaptureFixture) -> None:
+        outcome = Outcome()
+        assert outcome.still_to_do(items, force=False, skip=False) == items[2:]
+        outcome.done = 3
+        assert outcome.exit_code() == 1
+        told = "pass --skip-existing to leave them or --force to replace them"
+        assert capsys.readouterr().err.splitlines() == [
+            f"error: 2 of 5 outputs exist already, e.g. {items[0].target}; {told}",
+            "3 done, 2 failed",
+        ]
+
+    def test_existing_outputs_are_replaced_or_skipped(self, items: list[Item], capsys: pytest.CaptureFixture) -> None:
+        outcome = Outcome()
+        assert outcome.still_to_do(items, force=True, skip=False) == items
+        assert outcome.still_to_do(items, force=False, skip=True) == items[2:]
+        assert capsys.readouterr().out == "2 of 5 exist already and are skipped\n"
+        assert outcome.exit_code() == 0
+
+    @pytest.mark.parametrize(("done", "told"), [(0, "nothing was written"), (2, "2 of 5 are done and kept; run it")])
+    def test_an_interrupt_says_what_is_kept(self, done: int, told: str) -> None:
+        outcome = Outcome(done=done)
+        with pytest.raises(KeyboardInterrupt, match=told), outcome.kept_of(5):
+            raise KeyboardInterrupt
 
     def test_faults_of_the_program_are_not_hidden(self) -> None:
         outcome = Outcome()

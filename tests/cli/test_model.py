@@ -126,6 +126,38 @@ def test_an_imported_model_is_found_by_its_name(model_file: Path, home: Path, pi
     assert read_info(model_file)[1].hex() in released
 
 
+def test_one_bad_file_does_not_hide_the_other_models(model_file: Path, home: Path) -> None:
+    for name in ("a", "z"):
+        run("import", str(model_file), "--name", name)
+    (home / "models/bad.safetensors").write_text("no model")
+    result = CliRunner().invoke(app, ["model", "list"])
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["a", "z"]
+    assert "bad.safetensors: not a model file" in result.stderr
+
+
+def test_an_export_that_cannot_be_written_is_one_line(model_file: Path) -> None:
+    Path("taken").write_text("mine")
+    for out, told in (("taken/face.safetensors", "taken is a file, not a folder"), ("..", "exists; pass --force")):
+        with pytest.raises(lgc.LgcError, match=told):
+            run("export", out, "-m", str(model_file), "--licence", "x")
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/", "http://[x/a", "s3://bucket", "http://127.0.0.1:9x/a"])
+def test_pull_from_no_address_is_one_line(address: str) -> None:
+    with pytest.raises(lgc.LgcError) as error:
+        run("pull", address, "--sha256", "0" * 64)
+    assert str(error.value).startswith(address)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_pull_outside_a_project_makes_no_store(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ModelError, match=r"models:/x@champion: no MLflow store mlflow\.db; pass --tracking"):
+        run("pull", "models:/x@champion")
+    assert list(Path().iterdir()) == []
+    assert not caplog.records
+
+
 def test_a_damaged_model_or_a_taken_name_is_refused(
     model_file: Path, tmp_path: Path, write_model: object, small_architecture: object
 ) -> None:

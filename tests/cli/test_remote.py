@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,11 +107,62 @@ def test_s3(monkeypatch: pytest.MonkeyPatch) -> None:
         client.put_object(Bucket="photos", Key="deep/a.lgc", Body=data)
         assert fetch("s3://photos/deep/a.lgc", whole=False) == strip(data)
         assert fetch("s3://photos/deep/a.lgc", whole=True) == data
+        assert fetch("S3://photos/deep/a.lgc", whole=True) == data
         with pytest.raises(LgcError, match=r"s3://photos/b.lgc: cannot be fetched"):
             fetch("s3://photos/b.lgc", whole=False)
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://127.0.0.1:9/", "names no file"),
+        ("http:///a.lgc", "names no server"),
+        ("http://[x/a.lgc", r"no usable address \(Invalid IPv6 URL\)"),
+        ("http://127.0.0.1:9x/a.lgc", "no usable address"),
+        ("http://127.0.0.1:9/my face.lgc", "an address has no spaces; write each as %20"),
+        ("s3://bucket", "names no file; write s3://BUCKET/KEY"),
+        ("s3://bucket/", "names no file; write s3://BUCKET/KEY"),
+        ("s3:///x.lgc", "names no file; write s3://BUCKET/KEY"),
+        ("S3://B_/x.lgc", "cannot be fetched"),
+        ("HTTP://127.0.0.1:9/a.lgc", "cannot be fetched"),
+    ],
+)
+def test_what_is_no_address_is_one_line(address: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with pytest.raises(LgcError, match=told) as error:
+        fetch(address, whole=False)
+    assert len(str(error.value).splitlines()) == 1
+    assert address in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"garbage\r\n\r\n", b"", b"x" * 100_000, b"HTTP/1.1 206 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"],
+)
+def test_a_server_that_speaks_something_else_is_one_line(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(10_000)
+                connection.sendall(said)
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/a.lgc"
+        with pytest.raises(LgcError, match=rf"{address}: cannot be fetched \(.+\)") as error:
+            fetch(address, whole=False)
+    assert len(str(error.value)) < 300
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_what_counts_as_an_address() -> None:
+    assert is_remote("S3://b/k")
+    assert is_remote("http://[x/a.lgc")
     assert is_remote("s3://b/k")
     assert is_remote("https://h/p")
     assert not is_remote("a/b.lgc")
