@@ -31,6 +31,8 @@ MAGIC: Final = 0x9C
 VERSION: Final = 1
 MAX_PAYLOAD: Final = 1 << 28
 """No layer of an 8192 x 8192 picture comes near this many bytes."""
+SHORTEST_PREFIX: Final = 16
+"""So many first bytes of a file always hold the whole header."""
 
 
 @dataclass(frozen=True)
