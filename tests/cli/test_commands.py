@@ -233,14 +233,22 @@ def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
     os.mkfifo(photos / "b.jpg")
     words = ["compress", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "out", "--model", model_file]
     code = "import lgc.cli.codec; lgc.cli.codec.BATCH = 1; from lgc.cli.main import main; main()"
-    command = [sys.executable, "-c", code, *map(str, words)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        limit = time.monotonic() + 60
-        while not (tmp_path / "out" / "a.lgc").exists() and time.monotonic() < limit:
-            time.sleep(0.05)
-        time.sleep(0.2)  # until it waits
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=60)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in a shell's background ignores it
+    ) as running:
+        try:
+            limit = time.monotonic() + 60
+            while not (tmp_path / "out" / "a.lgc").exists() and time.monotonic() < limit:
+                time.sleep(0.05)
+            time.sleep(0.2)  # until it waits
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert running.returncode == 130
     assert out == ""
     assert err == "interrupted; 1 of 2 are done and kept; run it again with --skip-existing for the rest\n"
