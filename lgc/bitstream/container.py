@@ -21,7 +21,6 @@ inside the entropy coder's state (:mod:`lgc.entropy.coder`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from lgc.errors import BitstreamError
@@ -119,16 +118,6 @@ def parse(data: bytes) -> Container:
     if len(data) - end > MAX_PAYLOAD:
         raise BitstreamError(f"offset {end}: reconstruction layer of {len(data) - end} bytes is too long")
     return Container(header, data[offset:end], data[end:] or None)
-
-
-def is_base_only(path: Path) -> bool:
-    """Whether a file is there and ends with its semantic layer; only its header is read."""
-    try:
-        with path.open("rb") as file:
-            header, offset = parse_header(file.read(SHORTEST_PREFIX))
-        return path.stat().st_size == offset + header.semantic_length
-    except (OSError, BitstreamError):
-        return False
 
 
 def strip(data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import read_manifest
 from lgc.errors import TrainingError
+from lgc.models.analysis import MultiTaskAnalyzer
 from lgc.training.export import export_model
 from lgc.training.objectives import make_analyzers
 from lgc.training.state import load_modules, read_state, release
@@ -65,8 +66,9 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
         load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
     learnt = _learnt_heads(config, paths)
     for analyzer in analyzers.values():
-        for head in set(analyzer.heads) - set(learnt):  # type: ignore[arg-type]
-            del analyzer.heads[head]  # type: ignore[union-attr, operator]
+        assert isinstance(analyzer, MultiTaskAnalyzer)
+        for head in set(analyzer.heads) - set(learnt):
+            del analyzer.heads[head]
     shape = replace(config.model.analyzer, heads=learnt)
     return export_model(out / MODEL, codec, dict(analyzers.items()) if learnt else {}, shape, about)
 

@@ -194,7 +194,7 @@ def strip(inputs: Inputs, out: Out = None, force: Force = False, skip_existing: 
     from lgc.bitstream import container
 
     def is_whole(path: Path) -> bool:
-        return _is_coded(path) and not container.is_base_only(path)
+        return _is_coded(path) and not _is_base_only(path)
 
     outcome = Outcome()
     items = outcome.still_to_do(plan(inputs, out, ".base.lgc", is_whole, outcome), force, skip_existing)
@@ -223,6 +223,17 @@ def _source(given: str) -> Source:
 
 def _is_coded(path: Path) -> bool:
     return path.suffix.lower() == ".lgc"
+
+
+def _is_base_only(path: Path) -> bool:
+    """By size and header; a file that cannot be read, or is damaged, is told of where it is to be cut."""
+    from lgc.bitstream import container
+
+    try:
+        header, offset = container.parse_header(read_bytes(path, container.SHORTEST_PREFIX))
+        return path.stat().st_size == offset + header.semantic_length
+    except (LgcError, OSError):
+        return False
 
 
 def _is_model(path: Path) -> bool:

@@ -71,10 +71,11 @@ def repro(
 
         if not is_healthy(load(), Paths.here()):
             raise LgcError("the cluster is not ready (see above); nothing was started")
-    if runtime.engine != "ray" or runtime.address or os.environ.get("RAY_ADDRESS"):
+    from lgc.launch.room import check_room, joins_cluster
+
+    if runtime.engine != "ray" or joins_cluster(runtime):
         raise typer.Exit(_passing_interrupts_on(command, environment))
     from lgc.launch.cluster import local_cluster
-    from lgc.launch.room import check_room
 
     check_room(runtime)
     with local_cluster() as variables:

@@ -6,9 +6,8 @@ import contextlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
@@ -18,12 +17,13 @@ from lgc.config.schema import Config, RuntimeConfig, StorageConfig
 from lgc.data.shards import read_manifest
 from lgc.errors import LgcError
 from lgc.launch import storage
+from lgc.launch.doctor_project import project
+from lgc.launch.finding import Finding
 from lgc.launch.jobs import is_job_server
 from lgc.launch.room import gpus_here, joins_cluster
 from lgc.launch.stage import absolute_uri, storage_folder
 from lgc.tracking.mlflow import describe
 
-State = Literal["ok", "warning", "failed"]
 GIB: Final = 1 << 30
 DISK_GIB: Final = 2.0
 """Free space below which a run may not get to its end."""
@@ -31,21 +31,8 @@ SHARED_MIB: Final = 64
 """Ray's object store and data-parallel workers share memory through here; containers often have 64 MiB."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What one look found."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
-    """What to do, unless the state is ok."""
-
-
 def examine(config: Config, paths: Paths) -> Iterator[Finding]:
     """Look at this machine, the data, the tracking server, the store and, where one is configured, the cluster."""
-    from lgc.launch.doctor_project import project  # which makes findings of this module
-
     storage.apply(config.storage)
     yield disk(storage_folder(config, paths))
     yield shared_memory()

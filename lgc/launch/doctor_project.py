@@ -11,7 +11,7 @@ from lgc.bitstream.model_file import read_info
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
 from lgc.errors import LgcError
-from lgc.launch.doctor import Finding
+from lgc.launch.finding import Finding
 from lgc.launch.room import joins_cluster, lacking
 from lgc.launch.stage import storage_folder
 from lgc.metrics.identity import make_identity

@@ -17,7 +17,8 @@ from lgc.backbones import lpips_weights
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.launch import storage
-from lgc.launch.doctor import Finding, disk, first_line, perceptual_nets, shared_memory, store, tracking
+from lgc.launch.doctor import disk, first_line, perceptual_nets, shared_memory, store, tracking
+from lgc.launch.finding import Finding
 from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
 

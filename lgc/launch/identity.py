@@ -56,6 +56,8 @@ _CODE: Final = (
     "images.py",
 )
 """What trains, below the package; the rest of it may change without another result."""
+_CODE_OF: Final[Mapping[TrainStage, tuple[str, ...]]] = {"train_baseline": ("baselines/networks.py",)}
+"""What only one stage trains with."""
 _MEASURING_CODE: Final = (
     "backbones.py",
     "baselines",
@@ -73,8 +75,6 @@ _MEASURING_CODE: Final = (
 )
 """What makes a picture's measurements of a codec, below the package."""
 _MEASURING_LIBRARIES: Final = ("lpips", "piq")
-_CODE_OF: Final[Mapping[TrainStage, tuple[str, ...]]] = {"train_baseline": ("baselines/networks.py",)}
-"""What only one stage trains with."""
 
 
 def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:

@@ -9,15 +9,11 @@ import pytest
 
 import lgc
 from lgc.build import export
-from lgc.build.stages import make_stage
 from lgc.config.load import compose, parse
 from lgc.config.paths import MODEL, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import Manifest, read_manifest
-from lgc.tracking.base import NullTracker
-from lgc.training.context import LocalContext
-from lgc.training.identity import Identity
-from lgc.training.trainer import fit
+from tests.stages import project_of, trained
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -35,29 +31,13 @@ def config() -> Config:
 @pytest.fixture(scope="module")
 def analysed(config: Config, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, Path]:
     """A project in which codec and heads have trained for one step, and the heads' checkpoint."""
-    paths = Paths(tmp_path_factory.mktemp("project"))
-    paths.data.parent.mkdir()
-    paths.data.symlink_to(shards)
+    paths = project_of(tmp_path_factory.mktemp("project"), shards)
     train(config, paths, "train_codec")
     return paths, train(config, paths, "train_analysis")
 
 
 def train(config: Config, paths: Paths, name: TrainStage) -> Path:
-    context = LocalContext(paths.root / "runs" / name, show_bar=False)
-    stage = make_stage(name, config, paths, context)
-    identity = Identity({"of": "a test"})
-    fit(
-        stage.state,
-        stage.loader,
-        stage.settings,
-        context,
-        NullTracker(),
-        stage.validator,
-        name=name,
-        identity=identity,
-    )
-    checkpoint = context.latest_checkpoint()
-    assert checkpoint is not None
+    _, checkpoint = trained(name, config, paths)
     export.export_stage(name, config, paths, checkpoint, {})
     return checkpoint
 

@@ -10,7 +10,6 @@ import torch
 
 from lgc.build.export import export_stage
 from lgc.build.networks import load_reference, load_teacher, make_codec
-from lgc.build.stages import make_stage
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
@@ -19,11 +18,8 @@ from lgc.data.labels import IGNORE
 from lgc.data.loader import read_batch
 from lgc.data.shards import Split
 from lgc.errors import TrainingError
-from lgc.tracking.base import NullTracker
-from lgc.training.context import LocalContext
-from lgc.training.identity import Identity
 from lgc.training.objectives import AnalysisObjective, TaskWeights, make_analyzers
-from lgc.training.trainer import fit
+from tests import stages
 
 CPU = torch.device("cpu")
 CONF = Path(__file__).parents[2] / "conf"
@@ -38,23 +34,8 @@ def config() -> Config:
 @pytest.fixture(scope="module")
 def trained(config: Config, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A project in which train_reference has run, and its second network was the better one."""
-    paths = Paths(tmp_path_factory.mktemp("project"))
-    paths.data.parent.mkdir()
-    paths.data.symlink_to(shards)
-    context = LocalContext(paths.root / "runs", show_bar=False)
-    stage = make_stage("train_reference", config, paths, context)
-    fit(
-        stage.state,
-        stage.loader,
-        stage.settings,
-        context,
-        NullTracker(),
-        stage.validator,
-        name="train_reference",
-        identity=Identity({"of": "a test"}),
-    )
-    checkpoint = context.latest_checkpoint()
-    assert checkpoint is not None
+    paths = stages.project_of(tmp_path_factory.mktemp("project"), shards)
+    stage, checkpoint = stages.trained("train_reference", config, paths)
     export_stage("train_reference", config, paths, checkpoint, {"best": "rgb_lr0.002"})
     best = stage.state.averages.modules["rgb_lr0.002"]
     assert all(

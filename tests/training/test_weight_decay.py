@@ -10,9 +10,10 @@ import torch
 from lgc.build.stage import adam
 from lgc.build.stages import make_stage
 from lgc.config.load import compose, parse
-from lgc.config.paths import Paths, TrainStage
+from lgc.config.paths import TrainStage
 from lgc.errors import ConfigError
 from lgc.training.context import LocalContext
+from tests.stages import project_of
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -37,9 +38,7 @@ def test_readers_decay_and_nothing_else(
         monkeypatch.setattr(f"lgc.build.{where}.load_modules", lambda *_, **__: None)
     decays = [f"{stage}.weight_decay=0.3" for stage in ("train_reference", "train_analysis")]
     config = parse(compose(["profile=smoke", *decays], CONF))
-    paths = Paths(tmp_path)
-    paths.data.parent.mkdir()
-    paths.data.symlink_to(shards)
+    paths = project_of(tmp_path, shards)
     stage = make_stage(name, config, paths, LocalContext(tmp_path / "runs", show_bar=False))
     modules = [item for player in stage.state.players for item in player.modules.items()]
     reading = [module for key, module in modules if key not in ("codec", "discriminator")]
