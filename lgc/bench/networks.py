@@ -18,18 +18,11 @@ from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, wrapped
 from lgc.bitstream.codec import LayeredCodec
 from lgc.entropy.exact import IntegerNetwork
-from lgc.models.analysis import MultiTaskAnalyzer
 from lgc.models.latents import LatentLayer
 from lgc.models.transforms import AnalysisTransform
 
 WORK: Final[Mapping[str, str]] = {"encode": "compress", "decode": "decompress", "analyze": "analyze"}
 """The method of the codec that each task's networks belong to."""
-_NETWORKS: Final[Mapping[str, Sequence[tuple[type, str]]]] = {
-    "encode": [(AnalysisTransform, "forward"), (LatentLayer, "hyper_latent"), (IntegerNetwork, "__call__")],
-    "decode": [(IntegerNetwork, "__call__"), (LayeredCodec, "_paint")],
-    "analyze": [(IntegerNetwork, "__call__"), (MultiTaskAnalyzer, "features"), (MultiTaskAnalyzer, "predict")],
-}
-"""None of them calls another."""
 _INPUTS: Final = 3
 """Batches that take turns, so that none is read from a cache that its last run filled."""
 _SHORTEST: Final = 0.2
@@ -50,14 +43,24 @@ def network_rates(codec: LayeredCodec, height: int, width: int, batch: int, roun
     """
     picture = face(height, width)
     pictures = [[np.roll(picture, n * batch + place, axis=1) for place in range(batch)] for n in range(_INPUTS)]
-    recorded = {}
-    recorded["encode"], files = _record(codec.compress, pictures, _NETWORKS["encode"])
-    recorded["decode"], _ = _record(codec.decompress, files, _NETWORKS["decode"])
+    networks, recorded = _networks(codec), {}
+    recorded["encode"], files = _record(codec.compress, pictures, networks["encode"])
+    recorded["decode"], _ = _record(codec.decompress, files, networks["decode"])
     if codec.model.analyzers:
-        recorded["analyze"], _ = _record(codec.analyze, files, _NETWORKS["analyze"])
+        recorded["analyze"], _ = _record(codec.analyze, files, networks["analyze"])
     return {
         task: Spread.of([batch / seconds for seconds in _time(batches, rounds, codec.model.device)])
         for task, batches in recorded.items()
+    }
+
+
+def _networks(codec: LayeredCodec) -> Mapping[str, Sequence[tuple[type, str]]]:
+    """Methods that each task comes down to; none of them calls another."""
+    reader = type(codec.model.analyzers.get("semantic"))
+    return {
+        "encode": [(AnalysisTransform, "forward"), (LatentLayer, "hyper_latent"), (IntegerNetwork, "__call__")],
+        "decode": [(IntegerNetwork, "__call__"), (LayeredCodec, "_paint")],
+        "analyze": [(IntegerNetwork, "__call__"), (reader, "features"), (reader, "predict")],
     }
 
 

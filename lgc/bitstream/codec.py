@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,11 +22,11 @@ from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
-from lgc.models.analysis import MultiTaskAnalyzer, Predictions
+from lgc.models.analysis import Analyzer, Features, Predictions
+from lgc.models.readers import Layers
 from lgc.models.tiling import tiled
 from lgc.models.transforms import STRIDE
 
-Layers = Literal["semantic", "both"]
 CHECK_BITS: Final = 32
 _ROUNDING: Final = 1e-3
 """So far outside [0, 1] resampling or half precision may bring a picture; it is clipped."""
@@ -164,8 +164,8 @@ class LayeredCodec:
         results: list[Analysis | None] = [None] * len(files)
         for group, features in self._features(files, layers):
             analyzer = self.model.analyzers[layers]
-            pooled = analyzer.predict(features, [name for name in analyzer.heads if name != "parsing"])
-            masks = _masks(analyzer, features) if "parsing" in analyzer.heads else None
+            pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
+            masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
             for place, result in zip(group.places, _analyses(pooled, masks, group), strict=True):
                 results[place] = result
         return _all(results)
@@ -198,10 +198,11 @@ class LayeredCodec:
         if len({(group.width, group.height) for group, _ in parts}) != 1:
             raise ValueError("predict takes files of one picture size")
         analyzer = self.model.analyzers[layers]
-        return analyzer.predict(torch.cat([features for _, features in parts]), tuple(analyzer.heads))
+        features = tuple(torch.cat(level) for level in zip(*(features for _, features in parts), strict=True))
+        return analyzer.predict(features, analyzer.tasks)
 
-    def _features(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, torch.Tensor]]:
-        """Decoded latents of files through the analyzer's trunk."""
+    def _features(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, Features]]:
+        """What the analyzer's heads read of files' decoded latents."""
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
@@ -375,10 +376,10 @@ def _as_pixels(picture: Any) -> np.ndarray:
     return array
 
 
-def _masks(analyzer: MultiTaskAnalyzer, features: torch.Tensor) -> np.ndarray:
-    """Class indices uint8 (B, 16 h, 16 w) for features (B, C, h, w)."""
+def _masks(analyzer: Analyzer, features: Features) -> np.ndarray:
+    """Class indices uint8 (B, 16 h, 16 w) for features of which the first is (B, C, h, w)."""
 
-    def look(part: torch.Tensor) -> torch.Tensor:
+    def look(*part: torch.Tensor) -> torch.Tensor:
         logits = analyzer.predict(part, ["parsing"]).parsing
         assert logits is not None
         return logits
@@ -388,9 +389,9 @@ def _masks(analyzer: MultiTaskAnalyzer, features: torch.Tensor) -> np.ndarray:
         return (logits.argmax(dim=1).to(torch.uint8),)
 
     if analyzer.is_local:
-        (masks,) = tiled(lambda part: label(look(part)), [features], 1, STRIDE, _PARSING_MARGIN)
+        (masks,) = tiled(lambda *part: label(look(*part)), features, analyzer.scales, STRIDE, _PARSING_MARGIN)
     else:
-        (masks,) = tiled(label, [look(features)], STRIDE // 2, STRIDE, 1)
+        (masks,) = tiled(label, [look(*features)], STRIDE // 2, STRIDE, 1)
     return masks.cpu().numpy()
 
 

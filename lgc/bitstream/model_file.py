@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import torch
@@ -22,10 +22,11 @@ from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import ExactNetwork, IntegerNetwork
 from lgc.entropy.tables import TableSet
 from lgc.errors import ModelError
-from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
+from lgc.models.analysis import Analyzer, AnalyzerConfig
 from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
 from lgc.models.layered import Architecture, LayeredCompressor
+from lgc.models.readers import Layers, make_analyzer
 from lgc.models.transforms import Widths
 from lgc.models.unfilled import unfilled
 
@@ -54,7 +55,7 @@ class LayeredModel:
     compressor: LayeredCompressor
     coders: Mapping[str, LayerCoder]
     """By layer name."""
-    analyzers: Mapping[str, MultiTaskAnalyzer]
+    analyzers: Mapping[str, Analyzer]
     """By the layers they read: ``semantic``, ``both``; empty when the model has none."""
     device: torch.device
     file_bytes: int
@@ -167,8 +168,9 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
             layer.refine = nn.ModuleDict()
             layer.predict = None
         analyzers = {
-            name: _load_analyzer(info, name, _under(f"analyzer.{name}.", tensors))
-            for name in _analyzer_names(tensors)
+            layers: _load_analyzer(info, layers, weights)
+            for layers in get_args(Layers)
+            if (weights := _under(f"analyzer.{layers}.", tensors))
         }
     except (KeyError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: not a usable model file ({error})") from error
@@ -276,18 +278,11 @@ def _table_set(tensors: Mapping[str, torch.Tensor], prefix: str) -> TableSet:
     return TableSet(arrays["frequencies"].astype(np.uint32), arrays["radius"])
 
 
-def _analyzer_names(tensors: Mapping[str, torch.Tensor]) -> list[str]:
-    return sorted({name.split(".")[1] for name in tensors if name.startswith("analyzer.")})
-
-
-def _load_analyzer(info: ModelInfo, name: str, weights: dict[str, torch.Tensor]) -> MultiTaskAnalyzer:
+def _load_analyzer(info: ModelInfo, layers: Layers, weights: dict[str, torch.Tensor]) -> Analyzer:
     if info.analyzer is None:
         raise ValueError("it has analyzer weights but no analyzer configuration")
-    inputs = info.architecture.semantic.channels
-    if name == "both":
-        inputs += info.architecture.reconstruction.channels
     with unfilled():
-        analyzer = MultiTaskAnalyzer(inputs, info.analyzer)
+        analyzer = make_analyzer(info.architecture, info.analyzer, layers)
     analyzer.load_state_dict(weights, assign=True)
     return analyzer
 

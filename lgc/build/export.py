@@ -18,7 +18,7 @@ from lgc.config.paths import METRICS, MODEL, WEIGHTS, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import read_manifest
 from lgc.errors import TrainingError
-from lgc.models.analysis import MultiTaskAnalyzer
+from lgc.models.analysis import Analyzer
 from lgc.training.export import export_model
 from lgc.training.objectives import make_analyzers
 from lgc.training.state import load_modules, read_state, release
@@ -66,9 +66,8 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
         load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
     learnt = _learnt_heads(config, paths)
     for analyzer in analyzers.values():
-        assert isinstance(analyzer, MultiTaskAnalyzer)
-        for head in set(analyzer.heads) - set(learnt):
-            del analyzer.heads[head]
+        assert isinstance(analyzer, Analyzer)
+        analyzer.drop(set(analyzer.tasks) - set(learnt))
     shape = replace(config.model.analyzer, heads=learnt)
     return export_model(out / MODEL, codec, dict(analyzers.items()) if learnt else {}, shape, about)
 

@@ -84,7 +84,7 @@ class ReferenceFeatures:
     @torch.no_grad()
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """See :class:`Extractor`."""
-        return self._reference.features(x).mean(dim=(2, 3))
+        return self._reference.trunk_features(x).mean(dim=(2, 3))
 
 
 def make_inception() -> InceptionFeatures | Absent:

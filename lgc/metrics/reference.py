@@ -27,5 +27,5 @@ class ReferenceDistance:
     @torch.no_grad()
     def __call__(self, x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """(B,) for pictures (B, 3, H, W) in [0, 1], sides multiples of 16."""
-        said, true = self._reference.features(torch.cat([x_hat, x])).float().flatten(1).chunk(2)
+        said, true = self._reference.trunk_features(torch.cat([x_hat, x])).float().flatten(1).chunk(2)
         return (said - true).square().sum(dim=1) / true.square().sum(dim=1).clamp_min(1e-12)

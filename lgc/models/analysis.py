@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
@@ -16,9 +16,12 @@ from lgc.models.blocks import SLOPE, Norm, Upsample, activate, conv, res_blocks
 HEADS: Final = ("parsing", "attributes", "pose")
 POSE_UNIT: Final = 10.0
 """Degrees for which the pose head's raw output is 1."""
-ParsingKind = Literal["gradual", "direct"]
-"""How the parsing head comes from 1/16 of the picture to 1/2: with convolutions on each scale between, or in one step
-from 1/8, at a third of the time."""
+ParsingKind = Literal["gradual", "direct", "pyramid"]
+"""How the parsing head comes from 1/16 of the picture to 1/2: with convolutions on each scale between; in one step
+from 1/8, at a third of the time; or with the features at 1/8 and 1/4 to which the decoder's way leads, of which the
+analyzer then has its own (:mod:`lgc.models.pyramid`)."""
+Features = tuple[torch.Tensor, ...]
+"""What the heads of an analyzer read: (B, C, h, w) at 1/16 of the picture, and perhaps finer ones behind it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,36 @@ class Predictions:
         return Predictions(**{name: None if v is None else change(v) for name, v in vars(self).items()})
 
 
+class Analyzer(nn.Module):
+    """Features that all heads share, and a head for each task there is."""
+
+    is_local: bool
+    """Whether a mask can be made tile by tile; a normalisation looks at all places."""
+    scales: tuple[int, ...]
+    """Positions of each of its features along one side of a latent position."""
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the heads."""
+        raise NotImplementedError
+
+    def drop(self, tasks: Collection[str]) -> None:
+        """Remove some of the heads."""
+        raise NotImplementedError
+
+    def features(self, x: torch.Tensor) -> Features:
+        """What the heads read of decoded latents (B, C, h, w) or of pictures."""
+        raise NotImplementedError
+
+    def predict(self, features: Features, tasks: Collection[str]) -> Predictions:
+        """Predictions of some of the heads this analyzer has."""
+        raise NotImplementedError
+
+    def forward(self, x: torch.Tensor) -> Predictions:
+        """Predictions of all heads."""
+        return self.predict(self.features(x), self.tasks)
+
+
 class ParsingHead(nn.Module):
     """Features at 1/16 of the picture -> class logits at 1/2."""
 
@@ -100,14 +133,15 @@ class PooledHead(nn.Module):
         return self.body(pooled) * self.gain
 
 
-class MultiTaskAnalyzer(nn.Module):
-    """A trunk on features at 1/16 of the picture, and a head for each task there is."""
+class MultiTaskAnalyzer(Analyzer):
+    """A trunk on latents or other features at 1/16 of the picture, and heads that read nothing else."""
+
+    scales = (1,)
 
     def __init__(self, in_channels: int, config: AnalyzerConfig) -> None:
         super().__init__()
         channels = config.channels
         self.is_local = config.norm == "none"
-        """Whether a mask can be made tile by tile; a normalisation looks at all places."""
         self.trunk = nn.Sequential(conv(in_channels, channels), res_blocks(channels, config.depth, config.norm))
         makers: Mapping[str, nn.Module] = {
             "parsing": ParsingHead(channels, config.parsing, config.norm),
@@ -116,17 +150,23 @@ class MultiTaskAnalyzer(nn.Module):
         }
         self.heads = nn.ModuleDict({name: makers[name] for name in HEADS if name in config.heads})
 
-    def forward(self, latents: torch.Tensor) -> Predictions:
-        """(B, C, h, w) decoded latents or pixel features -> predictions."""
-        return self.predict(self.features(latents), tuple(self.heads))
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """See :class:`Analyzer`."""
+        return tuple(self.heads)
 
-    def features(self, latents: torch.Tensor) -> torch.Tensor:
-        """What all heads read: (B, C, h, w)."""
-        return activate(self.trunk(latents))
+    def drop(self, tasks: Collection[str]) -> None:
+        """See :class:`Analyzer`."""
+        for task in set(tasks) & set(self.heads):
+            del self.heads[task]
 
-    def predict(self, features: torch.Tensor, heads: Sequence[str]) -> Predictions:
-        """Predictions of some of the heads this analyzer has."""
-        return Predictions(**{name: self.heads[name](features) for name in heads})
+    def features(self, x: torch.Tensor) -> Features:
+        """See :class:`Analyzer`; one tensor (B, C, h, w)."""
+        return (activate(self.trunk(x)),)
+
+    def predict(self, features: Features, tasks: Collection[str]) -> Predictions:
+        """See :class:`Analyzer`."""
+        return Predictions(**{task: self.heads[task](*features) for task in tasks})
 
 
 def at_mask_size(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:

@@ -19,30 +19,35 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 def tiled(
-    network: Callable[..., Tensors], inputs: Sequence[torch.Tensor], scale_in: int, scale_out: int, margin: int
+    network: Callable[..., Tensors],
+    inputs: Sequence[torch.Tensor],
+    scale_in: int | Sequence[int],
+    scale_out: int | Sequence[int],
+    margin: int,
 ) -> Tensors:
     """Apply ``network`` to ``inputs`` tile by tile; to small inputs in one piece.
 
     Args:
         network: takes one tensor for each of ``inputs`` and returns a tuple of tensors.
         inputs: (B, C, h * scale_in, w * scale_in) for a picture of h x w cells.
-        scale_in: positions of the inputs along the side of a cell.
-        scale_out: positions of every output along the side of a cell.
+        scale_in: positions of the inputs along the side of a cell, of all or of each.
+        scale_out: positions of the outputs along the side of a cell, of all or of each.
         margin: cells around a tile that its outputs depend on.
     """
-    height, width = (side // scale_in for side in inputs[0].shape[-2:])
+    scales_in = [scale_in] * len(inputs) if isinstance(scale_in, int) else scale_in
+    height, width = (side // scales_in[0] for side in inputs[0].shape[-2:])
     if height <= TILE + 2 * margin and width <= TILE + 2 * margin:
         return network(*inputs)
     whole: list[torch.Tensor] = []
     for rows in _spans(height, margin):
         for columns in _spans(width, margin):
-            outputs = network(*(_cut(x, rows.wide, columns.wide, scale_in) for x in inputs))
-            for number, output in enumerate(outputs):
+            parts = (_cut(x, rows.wide, columns.wide, scale) for x, scale in zip(inputs, scales_in, strict=True))
+            for number, output in enumerate(network(*parts)):
+                scale = scale_out if isinstance(scale_out, int) else scale_out[number]
                 if len(whole) <= number:
-                    shape = (*output.shape[:-2], height * scale_out, width * scale_out)
-                    whole.append(output.new_empty(shape))
-                inner = _cut(output, rows.inner, columns.inner, scale_out)
-                _cut(whole[number], rows.core, columns.core, scale_out).copy_(inner)
+                    whole.append(output.new_empty((*output.shape[:-2], height * scale, width * scale)))
+                inner = _cut(output, rows.inner, columns.inner, scale)
+                _cut(whole[number], rows.core, columns.core, scale).copy_(inner)
     return tuple(whole)
 
 

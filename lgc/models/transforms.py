@@ -35,6 +35,9 @@ class Widths:
 class PixelEncoder(nn.Module):
     """The trunk shared by ``g_a`` and the RGB reference analyzer: picture -> features at 1/16."""
 
+    cell: Final = STRIDE
+    """Positions of the input along one side of a latent position."""
+
     def __init__(self, widths: Widths) -> None:
         super().__init__()
         quarter, eighth, sixteenth = widths.channels
@@ -80,7 +83,64 @@ class AnalysisTransform(nn.Module):
         return self.semantic(features), self.reconstruction(features)
 
 
-class SynthesisTransform(nn.Module):
+class SynthesisFront(nn.Module):
+    """The coarse half of ``g_s``, from latents to 1/4 of the picture's side."""
+
+    def __init__(
+        self,
+        widths: Widths,
+        semantic_channels: int,
+        reconstruction_channels: int,
+        fusion: FusionKind,
+        main_line: MainLine,
+        style_channels: int = 64,
+    ) -> None:
+        """``reconstruction_channels`` of 0: there is style alone."""
+        super().__init__()
+        quarter, eighth, sixteenth = widths.channels
+        self.fusion: FusionKind = fusion
+        self._between = between(main_line)
+        self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
+        self.content = conv(reconstruction_channels, sixteenth) if reconstruction_channels else None
+        # steering alone is a narrow way for half of the bits: modulations start small, in branches that start small
+        self.enter = conv(style_channels, sixteenth, 1) if fusion == "additive" else None
+
+        def blocks(channels: int) -> nn.ModuleList:
+            return nn.ModuleList(FusionBlock(channels, style_channels, fusion) for _ in range(widths.depth))
+
+        self.blocks_16, self.blocks_8, self.blocks_4 = blocks(sixteenth), blocks(eighth), blocks(quarter)
+        self.to_eighth = Upsample(sixteenth, eighth)
+        self.to_quarter = Upsample(eighth, quarter)
+        if main_line == "linear":
+            start_linear(self)
+
+    def style_of(self, y_s_hat: torch.Tensor) -> torch.Tensor:
+        """Style features: (B, S, h, w), or (B, S, 1, 1) with global fusion."""
+        style = self._between(self.style(y_s_hat))
+        return functional.adaptive_avg_pool2d(style, 1) if self.fusion == "global" else style
+
+    def grow(
+        self, style: torch.Tensor, y_r_hat: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Features at 1/4, 1/8 and 1/16 of the picture from style features and content latents."""
+        parts = []
+        if self.content is not None and y_r_hat is not None:
+            parts.append(self.content(y_r_hat))
+        if self.enter is not None:
+            parts.append(self.enter(style))
+        sixteenth = sum(parts[1:], parts[0])
+        for block in self.blocks_16:
+            sixteenth = block(sixteenth, style)
+        eighth = self.to_eighth(self._between(sixteenth))
+        for block in self.blocks_8:
+            eighth = block(eighth, style)
+        quarter = self.to_quarter(self._between(eighth))
+        for block in self.blocks_4:
+            quarter = block(quarter, style)
+        return quarter, eighth, sixteenth
+
+
+class SynthesisTransform(SynthesisFront):
     """``g_s``: content from ``y_r_hat``, style from ``y_s_hat`` through AdaIN in every block."""
 
     def __init__(
@@ -92,51 +152,24 @@ class SynthesisTransform(nn.Module):
         main_line: MainLine,
         style_channels: int = 64,
     ) -> None:
-        super().__init__()
-        quarter, eighth, sixteenth = widths.channels
+        super().__init__(widths, semantic_channels, reconstruction_channels, fusion, main_line, style_channels)
+        quarter = widths.channels[0]
         half = max(quarter // 2, 12)
-        self.fusion: FusionKind = fusion
-        self._between = between(main_line)
-        self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
-        self.content = conv(reconstruction_channels, sixteenth)
-        # steering alone is a narrow way for half of the bits: modulations start small, in branches that start small
-        self.enter = conv(style_channels, sixteenth, 1) if fusion == "additive" else None
-
-        def blocks(channels: int) -> nn.ModuleList:
-            return nn.ModuleList(FusionBlock(channels, style_channels, fusion) for _ in range(widths.depth))
-
-        self.blocks_16, self.blocks_8, self.blocks_4 = blocks(sixteenth), blocks(eighth), blocks(quarter)
-        self.to_eighth = Upsample(sixteenth, eighth)
-        self.to_quarter = Upsample(eighth, quarter)
         self.to_half = Upsample(quarter, half)
         self.blocks_2 = res_blocks(half, 1)
         # the last convolution sees full resolution, so that it can smooth over sub-pixel blocks
         self.to_full = Upsample(half, 12)
         self.to_rgb = nn.Conv2d(12, 3, 3, padding=1)
         if main_line == "linear":
-            start_linear(self)
+            for part in (self.to_half, self.blocks_2, self.to_full, self.to_rgb):
+                start_linear(part)
 
     def forward(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """Latents (B, C, h, w) -> picture (B, 3, 16 h, 16 w), not clipped."""
         return self.paint(self.style_of(y_s_hat), y_r_hat)
 
-    def style_of(self, y_s_hat: torch.Tensor) -> torch.Tensor:
-        """Style features: (B, S, h, w), or (B, S, 1, 1) with global fusion."""
-        style = self._between(self.style(y_s_hat))
-        return functional.adaptive_avg_pool2d(style, 1) if self.fusion == "global" else style
-
     def paint(self, style: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """Picture from style features and content latents."""
-        h = self.content(y_r_hat)
-        if self.enter is not None:
-            h = h + self.enter(style)
-        for block in self.blocks_16:
-            h = block(h, style)
-        h = self.to_eighth(self._between(h))
-        for block in self.blocks_8:
-            h = block(h, style)
-        h = self.to_quarter(self._between(h))
-        for block in self.blocks_4:
-            h = block(h, style)
+        h, _, _ = self.grow(style, y_r_hat)
         h = self.blocks_2(self.to_half(self._between(h)))
         return self.to_rgb(self._between(self.to_full(self._between(h)))) + 0.5

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 import torch
 from torch import nn
@@ -26,14 +26,13 @@ from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.placed import Placed
 from lgc.losses.rate import RateController, bits_per_pixel
 from lgc.losses.tasks import Told, task_losses
-from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer
+from lgc.models.analysis import AnalyzerConfig
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
 from lgc.models.layered import LayeredOutput
+from lgc.models.readers import Layers, make_analyzer, start_from_decoder
 from lgc.models.reference import RGBAnalyzer
 from lgc.training.codec import TrainableCodec
-
-Layers = Literal["semantic", "both"]
 
 
 @dataclass(frozen=True)
@@ -386,12 +385,8 @@ def analyzer_input(layers: str, semantic: LayerOutput, reconstruction: LayerOutp
 
 
 def make_analyzers(codec: TrainableCodec, config: AnalyzerConfig) -> nn.ModuleDict:
-    """An analyzer for the semantic layer and one for both layers."""
-    semantic = codec.architecture.semantic.channels
-    both = semantic + codec.architecture.reconstruction.channels
-    return nn.ModuleDict(
-        {
-            "semantic": MultiTaskAnalyzer(semantic, config),
-            "both": MultiTaskAnalyzer(both, config),
-        }
-    )
+    """An analyzer for the semantic layer and one for both layers; those that can begin with the codec's weights."""
+    analyzers = {layers: make_analyzer(codec.architecture, config, layers) for layers in get_args(Layers)}
+    for analyzer in analyzers.values():
+        start_from_decoder(analyzer, codec.compressor.g_s)
+    return nn.ModuleDict(analyzers)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lgc
-from lgc.bench.networks import _NETWORKS, WORK, _record, _time, network_rates
+from lgc.bench.networks import WORK, _networks, _record, _time, network_rates
 from lgc.bitstream.codec import LayeredCodec
 from lgc.entropy.exact import IntegerNetwork
 
@@ -26,7 +26,7 @@ def test_every_task_has_a_rate(golden: LayeredCodec) -> None:
 
 def test_every_batch_is_recorded_and_timed(golden: LayeredCodec, pictures: list[np.ndarray]) -> None:
     files = golden.compress(pictures)
-    calls, results = _record(golden.decompress, [files[:4], files[4:]], _NETWORKS["decode"])
+    calls, results = _record(golden.decompress, [files[:4], files[4:]], _networks(golden)["decode"])
     assert [len(pictures) for pictures in results] == [4, 4]
     # one step of the semantic layer is predicted; the other layer has a prediction and refines it twice
     assert [len(batch) for batch in calls] == [4 + 1, 4 + 1]
@@ -35,7 +35,7 @@ def test_every_batch_is_recorded_and_timed(golden: LayeredCodec, pictures: list[
 
 def test_calls_made_again_give_what_the_codec_gave(golden: LayeredCodec, pictures: list[np.ndarray]) -> None:
     files = golden.compress(pictures[:2])
-    (calls,), (painted,) = _record(golden.decompress, [files], _NETWORKS["decode"])
+    (calls,), (painted,) = _record(golden.decompress, [files], _networks(golden)["decode"])
     again = calls[-1]()
     assert isinstance(again, torch.Tensor)
     assert np.array_equal(again.permute(0, 2, 3, 1).numpy(), np.stack(painted))
@@ -43,8 +43,8 @@ def test_calls_made_again_give_what_the_codec_gave(golden: LayeredCodec, picture
 
 def test_each_task_runs_its_own_networks(golden: LayeredCodec, pictures: list[np.ndarray]) -> None:
     original = IntegerNetwork.__call__
-    (encode,), (files,) = _record(golden.compress, [pictures[:2]], _NETWORKS["encode"])
-    (analyze,), _ = _record(golden.analyze, [files], _NETWORKS["analyze"])
+    (encode,), (files,) = _record(golden.compress, [pictures[:2]], _networks(golden)["encode"])
+    (analyze,), _ = _record(golden.analyze, [files], _networks(golden)["analyze"])
     assert [call.func.__name__ for call in encode] == [  # type: ignore[attr-defined]
         "forward", "__call__", "hyper_latent", *["__call__"] * 3,
     ]  # fmt: skip

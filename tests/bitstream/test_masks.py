@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 
 from lgc.bitstream.codec import _masks
 from lgc.models import tiling
-from lgc.models.analysis import AnalyzerConfig, MultiTaskAnalyzer, ParsingKind
+from lgc.models.analysis import AnalyzerConfig, ParsingKind
 from lgc.models.blocks import Norm
+from lgc.models.layered import Architecture
+from lgc.models.readers import make_analyzer
 
 
 @pytest.mark.parametrize("norm", ["none", "group"])
-@pytest.mark.parametrize("parsing", ["direct", "gradual"])
+@pytest.mark.parametrize("parsing", get_args(ParsingKind))
 @torch.no_grad()
-def test_tiles_leave_no_seams(norm: Norm, parsing: ParsingKind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_leave_no_seams(
+    small_architecture: Architecture, norm: Norm, parsing: ParsingKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
-    analyzer = MultiTaskAnalyzer(8, AnalyzerConfig(32, 1, ("parsing",), parsing, norm)).eval()
-    features = analyzer.features(torch.randn(2, 8, 17, 22))
+    config = AnalyzerConfig(32, 1, ("parsing",), parsing, norm)
+    analyzer = make_analyzer(small_architecture, config, "semantic").eval()
+    latents = torch.randn(2, 4, 17, 22)
+    features = analyzer.features(latents)
     whole = _masks(analyzer, features)
     assert whole.shape == (2, 17 * 16, 22 * 16)
     assert len(set(whole.ravel().tolist())) > 5
     monkeypatch.setattr(tiling, "TILE", 3)
+    for level, same in zip(analyzer.features(latents), features, strict=True):
+        torch.testing.assert_close(level, same, atol=1e-4, rtol=1e-4)
     assert (_masks(analyzer, features) != whole).mean() < 1e-4  # the order of float additions can decide a tie

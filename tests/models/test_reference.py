@@ -24,7 +24,7 @@ def test_every_parameter_learns(norm: Norm) -> None:
     assert (out.attributes.shape, out.pose.shape) == ((2, 40), (2, 3))
     (out.parsing.sum() + out.attributes.sum() + out.pose.sum()).backward()
     assert [name for name, parameter in analyzer.named_parameters() if parameter.grad is None] == []
-    assert analyzer.features(torch.rand(1, 3, 32, 48)).shape == (1, 8, 2, 3)
+    assert analyzer.trunk_features(torch.rand(1, 3, 32, 48)).shape == (1, 8, 2, 3)
 
 
 @pytest.mark.parametrize("heads", [("parsing",), ("attributes", "pose"), ()])

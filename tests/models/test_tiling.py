@@ -56,6 +56,20 @@ def test_transforms_depend_on_no_more_than_the_declared_margin() -> None:
     torch.testing.assert_close(picture, g_s(*latents), atol=1e-4, rtol=1e-4)
 
 
+@torch.no_grad()
+def test_inputs_and_outputs_of_several_scales() -> None:
+    def network(coarse: torch.Tensor, fine: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        enlarged = nn.functional.interpolate(coarse, scale_factor=2)
+        return enlarged + fine, nn.functional.avg_pool2d(fine, 2) - coarse
+
+    coarse, fine = torch.randn(1, 2, 10, 7), torch.randn(1, 2, 20, 14)
+    sizes: list[tuple[int, ...]] = []
+    found = tiled(counted(network, sizes), [coarse, fine], (1, 2), (2, 1), margin=0)
+    assert len(sizes) == 4 * 3
+    for tile, whole in zip(found, network(coarse, fine), strict=True):
+        torch.testing.assert_close(tile, whole)
+
+
 def test_small_inputs_go_through_in_one_piece() -> None:
     sizes: list[tuple[int, ...]] = []
     tiled(counted(lambda x: x, sizes), [torch.zeros(1, 1, 5, 3)], 1, 1, margin=1)

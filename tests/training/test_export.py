@@ -6,26 +6,31 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import lgc
+from lgc import images
 from lgc.build import export
+from lgc.build.networks import make_codec
 from lgc.config.load import compose, parse
 from lgc.config.paths import MODEL, Paths, TrainStage
 from lgc.config.schema import Config
-from lgc.data.shards import Manifest, read_manifest
+from lgc.data.shards import Manifest, Split, read_manifest
+from lgc.training.objectives import analyzer_input, make_analyzers
+from lgc.training.state import load_modules
 from tests.stages import project_of, trained
 
 CONF = Path(__file__).parents[2] / "conf"
 
 
-@pytest.fixture(scope="module")
-def config() -> Config:
+@pytest.fixture(scope="module", params=["direct", "pyramid"])
+def config(request: pytest.FixtureRequest) -> Config:
     lengths = [
         f"{stage}.settings.{key}=8"
         for stage in ("train_codec", "train_analysis")
         for key in ("samples", "batch_size")
     ]
-    return parse(compose(["profile=smoke", *lengths], CONF))
+    return parse(compose(["profile=smoke", f"model.analyzer.parsing={request.param}", *lengths], CONF))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,27 @@ def test_heads_that_nothing_has_taught_stay_out(
     export.export_stage("train_analysis", config, paths, checkpoint, {})
     codec = lgc.load(paths.stage("train_analysis") / MODEL)
     assert set(codec.model.analyzers) == {"semantic", "both"}
-    assert {name for analyzer in codec.model.analyzers.values() for name in analyzer.heads} == heads
+    assert {name for analyzer in codec.model.analyzers.values() for name in analyzer.tasks} == heads
+
+
+def test_a_model_file_reads_as_training_does(config: Config, analysed: tuple[Paths, Path], shards: Path) -> None:
+    paths, checkpoint = analysed
+    export.export_stage("train_analysis", config, paths, checkpoint, {})
+    codec = make_codec(config.model)
+    load_modules(paths.weights("train_codec"), {"codec": codec})
+    analyzers = make_analyzers(codec, config.model.analyzer)
+    load_modules(paths.weights("train_analysis"), {"analyzers": analyzers})
+    codec.eval().quantise()
+    pixels = Split(shards, "val").images(torch.arange(3))
+    model = lgc.load(paths.stage("train_analysis") / MODEL)
+    files = model.compress(list(pixels.numpy()))
+    with torch.no_grad():
+        layers = codec.latents(images.to_float(pixels))
+        for name, analyzer in analyzers.items():
+            said, trained = model.predict(files, name), analyzer.eval()(analyzer_input(name, *layers))  # type: ignore[arg-type]
+            assert trained.parsing.std() > 0
+            for task in ("parsing", "attributes", "pose"):
+                torch.testing.assert_close(getattr(said, task), getattr(trained, task), atol=1e-3, rtol=1e-3)
 
 
 def test_no_head_no_analyzer(config: Config, analysed: tuple[Paths, Path], monkeypatch: pytest.MonkeyPatch) -> None:
