@@ -64,6 +64,7 @@ def train_reference(name: TrainStage, config: Config, paths: Paths, context: Con
                 {label: reference},
                 adam([{"params": list(reference.parameters()), "lr": lr, "weight_decay": training.weight_decay}]),
                 training.clip_norm,
+                alone=True,
             )
         )
     modules = {name: module for player in players for name, module in player.modules.items()}

@@ -60,6 +60,9 @@ class Player:
     clip_norm: float = 1.0
     follows: bool = False
     """Plays only when an earlier player of the step left something for it."""
+    alone: bool = False
+    """No other player needs it: where it fails it stops, and the others go on as if nothing had been."""
+    stopped: bool = False
 
     @property
     def clipped_parameters(self) -> list[nn.Parameter]:
@@ -140,6 +143,7 @@ class TrainState:
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
             "rollbacks": self.rollbacks,
+            "stopped": [player.name for player in self.players if player.stopped],
             "metrics": dict(metrics or {}),
             "extra": {name: part.state_dict() for name, part in self.extra.items()},
             "sha256": {name: file_sha256(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
@@ -164,6 +168,7 @@ class TrainState:
             optimizers = torch.load(folder / OPTIMIZERS, map_location="cpu", weights_only=True)
             for player in self.players:
                 player.optimizer.load_state_dict(optimizers[player.name])
+                player.stopped = player.name in state.get("stopped", ())
             for name, part in self.extra.items():
                 part.load_state_dict(state["extra"][name])
         except (OSError, SafetensorError, RuntimeError, KeyError, ValueError) as error:

@@ -199,7 +199,7 @@ class _Loop:
         pictures: dict[str, torch.Tensor] = {}
         agreed: dict[str, float] = {}
         for player, turn in zip(state.players, self.turns, strict=True):
-            if player.follows and not shared:
+            if player.stopped or (player.follows and not shared):
                 continue
             factor = learning_rate_factor(state.samples, settings) * ROLLBACK_FACTOR**state.rollbacks
             for group in player.optimizer.param_groups:
@@ -208,7 +208,12 @@ class _Loop:
             clipped = player.clipped_parameters
             norm = torch.nn.utils.get_total_norm([p.grad for p in clipped if p.grad is not None])
             pictures |= outcome.pictures
-            agreed |= self._agree(player, replace(outcome, pictures=pictures), norm)
+            try:
+                agreed |= self._agree(player, replace(outcome, pictures=pictures), norm)
+            except Tripped as tripped:
+                if not self._stop(player, tripped, batch):
+                    raise
+                continue
             torch.nn.utils.clip_grads_with_norm_(clipped, player.clip_norm, norm)
             player.optimizer.step()
             shared.update(outcome.shared)
@@ -250,15 +255,30 @@ class _Loop:
             Evidence(player.name, terms, values, gradient_norms(player.modules), outcome.pictures),
         )
 
+    def _stop(self, player: Player, tripped: Tripped, batch: Batch) -> bool:
+        """Go on without ``player``, if that is possible: it stands alone, and others are left."""
+        others = [other.name for other in self.state.players if other is not player and not other.stopped]
+        if not (player.alone and others):
+            return False
+        player.stopped = True
+        complaint = self._kept(tripped, batch, player.name)
+        if self.context.rank == 0:
+            self.context.say(f"{complaint}; {player.name} stops there, {', '.join(others)} go on")
+        return True
+
+    def _kept(self, tripped: Tripped, batch: Batch, label: str) -> str:
+        """Write the evidence; what the guard said, and where that is."""
+        if self.context.rank:
+            return str(tripped)
+        evidence = write_evidence(tripped, batch, self.state.samples, self.identity.facts)
+        for path in evidence:
+            self.tracker.artifact(path, f"guard/{self.state.samples}-{label}")
+        return f"{tripped} (evidence in {evidence[0].parent})"
+
     def _roll_back(self, tripped: Tripped, batch: Batch) -> None:
         """Go on from the last checkpoint, slower. All workers come here in the same step: guards see means."""
         state, done = self.state, self.state.rollbacks
-        complaint = str(tripped)
-        if self.context.rank == 0:
-            evidence = write_evidence(tripped, batch, state.samples, self.identity.facts)
-            for path in evidence:
-                self.tracker.artifact(path, f"guard/{state.samples}-{done}")
-            complaint += f" (evidence in {evidence[0].parent})"
+        complaint = self._kept(tripped, batch, str(done))
         checkpoint = self.context.latest_checkpoint()
         if checkpoint is None:
             raise TrainingError(f"{complaint}; no checkpoint to go back to: lower the learning rate") from tripped
@@ -284,7 +304,8 @@ class _Loop:
         values = {f"train/{name}": float(torch.stack(v).mean()) for name, v in self.terms.items()}
         self.terms.clear()
         for player in self.state.players:
-            values[f"train/lr.{player.name}"] = player.optimizer.param_groups[0]["lr"]
+            if not player.stopped:
+                values[f"train/lr.{player.name}"] = player.optimizer.param_groups[0]["lr"]
         for name, part in self.state.extra.items():
             values |= {f"train/{name}.{key}": v for key, v in _numbers(part.state_dict()).items()}
         values["speed/images_per_second"] = self.clock.rate(self.state.samples)
@@ -296,7 +317,9 @@ class _Loop:
         if self.context.rank:
             return {}
         with self.clock.paused(), torch.no_grad():
-            result = self.validate(self.state.averages.modules)
+            stopped = {name for player in self.state.players if player.stopped for name in player.modules}
+            averages = self.state.averages.modules
+            result = self.validate({name: module for name, module in averages.items() if name not in stopped})
         metrics = {f"val/{name}": value for name, value in result.metrics.items()}
         self.tracker.metrics(metrics, self.state.samples)
         for name, pixels in result.images.items():

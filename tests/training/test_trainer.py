@@ -34,6 +34,8 @@ from lgc.training.objectives import (
     CodecWeights,
     Controllers,
     DiscriminatorObjective,
+    Objective,
+    Outcome,
 )
 from lgc.training.state import MovingAverage, Player, TrainState, read_state
 from lgc.training.trainer import (
@@ -42,6 +44,7 @@ from lgc.training.trainer import (
     Precision,
     Settings,
     Validation,
+    Validator,
     fit,
     learning_rate_factor,
 )
@@ -118,6 +121,7 @@ def run(
     identity: Identity = IDENTITY,
     settings: Settings = SETTINGS,
     guards: Sequence[Guard] = (),
+    validate: Validator = no_validation,
 ) -> None:
     fit(
         state,
@@ -125,7 +129,7 @@ def run(
         settings,
         context,
         tracker or NullTracker(),
-        no_validation,
+        validate,
         name="test",
         identity=identity,
         guards=guards,
@@ -394,6 +398,69 @@ def test_a_run_resumed_after_a_rollback_says_so_before_it_records(
     notes = Notes()
     run(make_state(), shards, LocalContext(tmp_path, show_bar=False), notes)
     assert notes.facts == {"lgc.rollbacks": "1"}
+
+
+class Line(Objective):
+    """Draws one number towards the mean of the pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def plan(self, batch: Batch, progress: float) -> None: ...
+
+    def forward(self, batch: Batch, plan: None, shared: Mapping[str, torch.Tensor]) -> Outcome:
+        loss = (self.weight - batch.x.mean()).square().sum()
+        return Outcome(loss, {"loss": loss.detach()})
+
+
+def candidates(*rates: float) -> TrainState:
+    """Players who have nothing to do with each other."""
+    players = []
+    for rate in rates:
+        objective = Line()
+        optimizer = torch.optim.SGD(objective.parameters(), lr=rate)
+        players.append(Player(f"at_{rate:g}", objective, {f"at_{rate:g}": objective}, optimizer, 1e30, alone=True))
+    return TrainState(players, MovingAverage({p.name: p.objective for p in players}, 0.9))
+
+
+def test_a_candidate_that_diverges_leaves_the_others_alone(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    alone = candidates(0.1)
+    run(alone, shards, LocalContext(tmp_path / "alone", show_bar=False), Notes())
+    state, notes = candidates(0.1, 1e30), Notes()
+    folder, seen = tmp_path / "two", []
+
+    def look(modules: Mapping[str, nn.Module]) -> Validation:
+        seen.append(set(modules))
+        return Validation({})
+
+    run(state, shards, LocalContext(folder, show_bar=False), notes, validate=look)
+    assert (state.samples, state.rollbacks, [p.stopped for p in state.players]) == (96, 0, [False, True])
+    assert torch.equal(state.modules["at_0.1"].weight, alone.modules["at_0.1"].weight)  # type: ignore[arg-type]
+    assert bool(torch.isfinite(state.modules["at_1e+30"].weight).all())  # type: ignore[arg-type]
+    assert seen == [{"at_0.1"}] * 2
+    said = capsys.readouterr().out
+    assert "at_1e+30 stops there, at_0.1 go on" in said
+    assert {path.name for path in notes.files} >= {"batch.safetensors", "report.json"}
+    shutil.rmtree(folder / "checkpoint-000000000096")
+    resumed = candidates(0.1, 1e30)
+    run(resumed, shards, LocalContext(folder, show_bar=False), Notes())
+    assert [p.stopped for p in resumed.players] == [False, True]
+    assert torch.equal(resumed.modules["at_0.1"].weight, alone.modules["at_0.1"].weight)  # type: ignore[arg-type]
+    assert "stops there" not in capsys.readouterr().out
+
+
+def test_the_last_candidate_goes_back(
+    shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """A batch that nobody can learn from costs no candidate its place."""
+    spoil(monkeypatch, position=56, times=1)
+    state = candidates(0.1, 0.2)
+    run(state, shards, LocalContext(tmp_path, show_bar=False), Notes())
+    assert (state.samples, state.rollbacks, [p.stopped for p in state.players]) == (96, 1, [False, False])
+    assert "back to sample 32 at 0.5 of the learning rate" in capsys.readouterr().out
 
 
 def test_a_run_that_keeps_diverging_gives_up(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
