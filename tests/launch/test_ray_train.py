@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 
@@ -24,7 +25,18 @@ from lgc.training.state import read_state
 from tests.project import Run, copy_project, runner
 
 STAGE = ["python", "pipelines/train.py"]
-KNOWN_LISTENERS = {"gcs_server", "raylet", "DashboardAgent", "RuntimeEnvAgent", "client server"}
+WORKER = "worker"
+STAYS = """
+import ray
+
+@ray.remote(num_cpus=0, lifetime="detached", name="stays")
+class Worker:
+    def here(self): ...
+
+ray.init(log_to_driver=False)
+ray.get(Worker.remote().here.remote())
+"""
+KNOWN_LISTENERS = {"gcs_server", "raylet", "DashboardAgent", "RuntimeEnvAgent", "client server", WORKER}
 METRICS = {"monitor.py": 44217, "dashboard.py": 44227}
 """Prometheus figures of the autoscaler and the dashboard: no token, and nothing to do there but read."""
 
@@ -128,7 +140,11 @@ def _what_it_is(process: psutil.Process) -> str:
     if "ray.util.client.server" in words:
         return "client server"
     scripts = [Path(word).name for word in words if word.endswith(".py")]
-    return scripts[0] if scripts else process.name().split("::")[-1]
+    title = process.name()
+    name = title.split("::")[-1]
+    if title.startswith("ray::") and name not in KNOWN_LISTENERS:
+        return WORKER  # it is called like what it runs
+    return scripts[0] if scripts else name
 
 
 def _open_ports(root: psutil.Process) -> dict[int, str]:
@@ -145,6 +161,7 @@ def _open_ports(root: psutil.Process) -> dict[int, str]:
 @pytest.mark.slow
 def test_what_listens_beyond_loopback_is_known_and_wants_the_token(cluster: dict[str, str]) -> None:
     """Ray's own servers do, whatever address they are told; SECURITY.md and infra/README.md say so."""
+    subprocess.run([sys.executable, "-c", STAYS], env={**os.environ, **cluster}, check=True)
     port = int(cluster["RAY_ADDRESS"].rsplit(":", 1)[1])
     (root,) = [p for p in psutil.Process().children() if f"--port={port}" in p.cmdline()]
     open_to_all = _open_ports(root)
@@ -156,9 +173,24 @@ def test_what_listens_beyond_loopback_is_known_and_wants_the_token(cluster: dict
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "InvalidAuthToken" in refused.stdout + refused.stderr
+    workers = [each for each, what in open_to_all.items() if what == WORKER]
+    assert workers
+    for each in workers:
+        assert asked(each) == grpc.StatusCode.UNAUTHENTICATED
     for each in open_to_all:
         for path in ("/api/job_agent/jobs/", "/api/jobs/"):
             assert submitted(each, path) in (None, 401, 403, 404, 405), open_to_all[each]
+
+
+def asked(port: int) -> grpc.StatusCode | None:
+    """How a worker answers whoever comes without the token; None where it tells them what they want."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call = channel.unary_unary("/ray.rpc.CoreWorkerService/GetCoreWorkerStats")
+        try:
+            call(b"", timeout=10)
+        except grpc.RpcError as error:
+            return error.code()  # type: ignore[attr-defined]
+    return None
 
 
 def submitted(port: int, path: str) -> int | None:
