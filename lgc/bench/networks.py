@@ -46,7 +46,7 @@ def network_rates(codec: LayeredCodec, height: int, width: int, batch: int, roun
     networks, recorded = _networks(codec), {}
     recorded["encode"], files = _record(codec.compress, pictures, networks["encode"])
     recorded["decode"], _ = _record(codec.decompress, files, networks["decode"])
-    if codec.model.analyzers:
+    if "analyze" in networks:
         recorded["analyze"], _ = _record(codec.analyze, files, networks["analyze"])
     return {
         task: Spread.of([batch / seconds for seconds in _time(batches, rounds, codec.model.device)])
@@ -56,12 +56,14 @@ def network_rates(codec: LayeredCodec, height: int, width: int, batch: int, roun
 
 def _networks(codec: LayeredCodec) -> Mapping[str, Sequence[tuple[type, str]]]:
     """Methods that each task comes down to; none of them calls another."""
-    reader = type(codec.model.analyzers.get("semantic"))
-    return {
+    networks: dict[str, Sequence[tuple[type, str]]] = {
         "encode": [(AnalysisTransform, "forward"), (LatentLayer, "hyper_latent"), (IntegerNetwork, "__call__")],
         "decode": [(IntegerNetwork, "__call__"), (LayeredCodec, "_paint")],
-        "analyze": [(IntegerNetwork, "__call__"), (reader, "features"), (reader, "predict")],
     }
+    if codec.model.analyzers:
+        reader = type(codec.model.analyzers["semantic"])  # one kind of analyzer may be made of another
+        networks["analyze"] = [(IntegerNetwork, "__call__"), (reader, "features"), (reader, "predict")]
+    return networks
 
 
 def _record(

@@ -66,7 +66,7 @@ class PyramidAnalyzer(Analyzer):
     @property
     def tasks(self) -> tuple[str, ...]:
         """See :class:`Analyzer`."""
-        return (*(() if self.parsing is None else ("parsing",)), *self.analyzer.tasks)
+        return self.analyzer.tasks if self.parsing is None else ("parsing", *self.analyzer.tasks)
 
     def drop(self, tasks: Collection[str]) -> None:
         """See :class:`Analyzer`."""
