@@ -35,35 +35,64 @@ class Told:
         return cls(*torch.stack(seen).tolist())
 
 
-def parsing_loss(logits: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -> torch.Tensor:
-    """Cross-entropy plus ``dice`` times the soft Dice loss over the classes present in the batch.
+@dataclass(frozen=True)
+class MaskTarget:
+    """What parsing heads should say of a batch's masks; made once for all heads of a step.
+
+    Of a picture without a mask that is what a teacher sees, if there is one (Hinton et al., arXiv 1503.02531).
+    """
+
+    probabilities: torch.Tensor
+    """Float (B, 19, H, W); 0 where nothing is known."""
+    known: torch.Tensor
+    """Float (B, 1, H, W): 1 where something is known."""
+    untold: torch.Tensor
+    """Bool (B,): pictures :func:`without_mask`."""
+    taught: bool
+    """Whether a teacher spoke for those."""
+
+    @classmethod
+    def of(cls, masks: torch.Tensor, taught: torch.Tensor | None = None) -> MaskTarget:
+        """From masks (B, H, W) and perhaps a teacher's logits (B, 19, h, w), resampled to the masks' size."""
+        labels, untold = masks.long()[:, None], without_mask(masks)
+        known = (labels != IGNORE).float()
+        shape = (len(masks), len(CLASSES), *masks.shape[-2:])
+        probabilities = known.new_zeros(shape).scatter_(1, labels.clamp_max(len(CLASSES) - 1), known)
+        if taught is not None:
+            seen = _class_by_class(taught, masks).softmax(dim=1)
+            which = untold[:, None, None, None]
+            probabilities, known = torch.where(which, seen, probabilities), torch.where(which, 1.0, known)
+        return cls(probabilities, known, untold, taught is not None)
+
+
+def mask_losses(logits: torch.Tensor, target: MaskTarget, dice: float = 0.5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy plus ``dice`` times the soft Dice loss over the classes present, twice.
 
     Args:
-        logits: (B, 19, h, w); resampled to the masks' size.
-        masks: uint8 (B, H, W), :data:`~lgc.data.labels.IGNORE` where unknown; not everywhere.
+        logits: (B, 19, h, w); resampled to the target's size.
+        target: for these pictures.
         dice: weight of the Dice part, which gives small classes a voice (Milletari et al., arXiv 1606.04797).
+
+    Returns:
+        The loss of the pictures that have masks and the loss of those that have none, scalars; 0.5 for none at all.
     """
-    logits, labels = at_mask_size(logits, masks), masks.long()
-    known = labels != IGNORE
-    cross_entropy = functional.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="sum") / _count(known)
-    known = known[:, None]
-    target = functional.one_hot(labels.clamp_max(len(CLASSES) - 1), len(CLASSES)).permute(0, 3, 1, 2) * known
-    return cross_entropy + dice * _soft_dice(logits.softmax(dim=1) * known, target)
+    wanted = target.probabilities
+    log_probability = _class_by_class(logits, wanted).log_softmax(dim=1)
+    probability = log_probability.exp()
+    # of each picture and class, so that both losses come of the same few passes over all places
+    said = (log_probability * wanted).sum(dim=(2, 3))
+    overlap = (probability * wanted).sum(dim=(2, 3))
+    amount, places = wanted.sum(dim=(2, 3)), target.known.sum(dim=(2, 3))
+    size = (probability * target.known).sum(dim=(2, 3)) + amount
 
+    def loss(which: torch.Tensor) -> torch.Tensor:
+        present = (amount * which).sum(dim=0) >= 1  # a pixel at least, though a teacher may spread it
+        shares = 2 * (overlap * which).sum(dim=0) / (size * which).sum(dim=0).clamp_min(1) * present
+        cross_entropy = -(said * which).sum() / _count(places * which)
+        return cross_entropy + dice * (1 - shares.sum() / _count(present))
 
-def teaching_loss(logits: torch.Tensor, taught: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -> torch.Tensor:
-    """The same against what a teacher sees, for the pictures without a mask (Hinton et al., arXiv 1503.02531).
-
-    Args:
-        logits: (B, 19, h, w) of the student; resampled to the masks' size.
-        taught: (B, 19, h', w') the teacher's logits; only those for pictures :func:`without_mask` count.
-        masks: uint8 (B, H, W); some picture has none.
-        dice: as in :func:`parsing_loss`; overlaps are with the teacher's probabilities.
-    """
-    untold = without_mask(masks)[:, None, None, None]
-    logits, target = at_mask_size(logits, masks), at_mask_size(taught, masks).softmax(dim=1) * untold
-    cross_entropy = -(logits.log_softmax(dim=1) * target).sum() / (_count(untold) * masks[0].numel())
-    return cross_entropy + dice * _soft_dice(logits.softmax(dim=1) * untold, target)
+    untold = target.untold[:, None]
+    return loss(~untold), loss(untold)
 
 
 def without_mask(masks: torch.Tensor) -> torch.Tensor:
@@ -71,11 +100,9 @@ def without_mask(masks: torch.Tensor) -> torch.Tensor:
     return (masks == IGNORE).flatten(1).all(dim=1)
 
 
-def _soft_dice(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    overlap = (probability * target).sum(dim=(0, 2, 3))
-    size = probability.sum(dim=(0, 2, 3)) + target.sum(dim=(0, 2, 3))
-    present = target.sum(dim=(0, 2, 3)) >= 1  # a pixel at least, though a teacher may spread it
-    return 1 - (2 * overlap / size.clamp_min(1) * present).sum() / _count(present)
+def _class_by_class(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """Logits at the masks' size, in the memory order in which a CPU's softmax over classes need not copy them."""
+    return at_mask_size(logits, masks).contiguous()
 
 
 def _count(which: torch.Tensor) -> torch.Tensor:
@@ -99,23 +126,24 @@ def pose_loss(angles: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
 
 def task_losses(
     predictions: Predictions,
-    masks: torch.Tensor,
+    target: MaskTarget | None,
     attributes: torch.Tensor,
     pose: torch.Tensor,
     told: Told,
-    taught: torch.Tensor | None = None,
 ) -> Mapping[str, torch.Tensor]:
     """The terms ``parsing``, ``attributes`` and ``pose`` for which there is a head and an annotation.
 
-    With ``taught``, a teacher's logits, there is also ``taught`` when some picture has no mask.
+    With a target that was ``taught`` there is also ``taught`` when some picture has no mask.
     """
     terms: dict[str, torch.Tensor] = {}
-    if predictions.parsing is not None and told.masks:
-        terms["parsing"] = parsing_loss(predictions.parsing, masks)
+    if predictions.parsing is not None and target is not None:
+        parsing, taught = mask_losses(predictions.parsing, target)
+        if told.masks:
+            terms["parsing"] = parsing
+        if target.taught and told.untold:
+            terms["taught"] = taught
     if predictions.attributes is not None and told.attributes:
         terms["attributes"] = attribute_loss(predictions.attributes, attributes)
     if predictions.pose is not None and told.pose:
         terms["pose"] = pose_loss(predictions.pose, pose)
-    if predictions.parsing is not None and taught is not None and told.untold:
-        terms["taught"] = teaching_loss(predictions.parsing, taught, masks)
     return terms

@@ -25,7 +25,7 @@ from lgc.losses.objective import WeightedTerms
 from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.placed import Placed
 from lgc.losses.rate import RateController, bits_per_pixel
-from lgc.losses.tasks import Told, task_losses
+from lgc.losses.tasks import MaskTarget, Told, task_losses
 from lgc.models.analysis import AnalyzerConfig
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
@@ -123,6 +123,12 @@ class Teacher:
     def see(self, batch: Batch) -> torch.Tensor | None:
         """Class logits of the batch's pictures."""
         return self._reference(batch.x).parsing
+
+
+def _mask_target(batch: Batch, told: Told, teacher: Teacher | None) -> MaskTarget | None:
+    """What parsing heads learn of a batch; None where there is nothing to learn."""
+    taught = teacher.see(batch) if teacher and told.untold else None
+    return MaskTarget.of(batch.masks, taught) if told.masks or taught is not None else None
 
 
 @dataclass
@@ -272,16 +278,15 @@ class CodecObjective(Objective):
 
     def _add_tasks(self, terms: WeightedTerms, out: LayeredOutput, batch: Batch, told: Told) -> None:
         assert self.analyzers is not None
-        taught = self._teacher.see(batch) if self._teacher and told.untold else None
+        target = _mask_target(batch, told, self._teacher)
         for name, analyzer in self.analyzers.items():
             latents = analyzer_input(name, out.semantic, out.reconstruction)
             values = task_losses(
                 analyzer(latents if self._coupled else latents.detach()),
-                batch.masks,
+                target,
                 batch.attributes,
                 batch.pose,
                 told,
-                taught,
             )
             factor = self.weights.tasks if self._coupled else 1.0
             weights = {task: factor * weight for task, weight in vars(self._task_weights).items()}
@@ -354,10 +359,10 @@ class AnalysisObjective(_TaskObjective):
         with torch.no_grad():
             layers = self._codec[0].latents(batch.x)
         terms = WeightedTerms()
-        taught = self._teacher.see(batch) if self._teacher and plan.untold else None
+        target = _mask_target(batch, plan, self._teacher)
         for name, analyzer in self.analyzers.items():
             predictions = analyzer(analyzer_input(name, *layers))
-            values = task_losses(predictions, batch.masks, batch.attributes, batch.pose, plan, taught)
+            values = task_losses(predictions, target, batch.attributes, batch.pose, plan)
             terms.add_all(f"tasks.{name}", values, vars(self._task_weights))
         return self._outcome(terms)
 
@@ -374,7 +379,8 @@ class ReferenceObjective(_TaskObjective):
     def forward(self, batch: Batch, plan: Told, shared: Mapping[str, torch.Tensor]) -> Outcome:
         """Terms of one batch."""
         terms = WeightedTerms()
-        values = task_losses(self.reference(batch.x), batch.masks, batch.attributes, batch.pose, plan)
+        target = _mask_target(batch, plan, None)
+        values = task_losses(self.reference(batch.x), target, batch.attributes, batch.pose, plan)
         terms.add_all(f"tasks.{self._name}", values, vars(self._task_weights))
         return self._outcome(terms)
 

@@ -6,21 +6,23 @@ import pytest
 import torch
 
 from lgc.data.labels import IGNORE
-from lgc.losses.tasks import (
-    Told,
-    attribute_loss,
-    parsing_loss,
-    pose_loss,
-    task_losses,
-    teaching_loss,
-    without_mask,
-)
+from lgc.losses.tasks import MaskTarget, Told, attribute_loss, mask_losses, pose_loss, task_losses, without_mask
 from lgc.models.analysis import Predictions
 
 
 def logits_for(masks: torch.Tensor, strength: float = 50.0) -> torch.Tensor:
     """Logits that are sure of these labels (B, H, W)."""
     return strength * torch.nn.functional.one_hot(masks.long().clamp_max(18), 19).permute(0, 3, 1, 2).float()
+
+
+def parsing_loss(logits: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -> torch.Tensor:
+    """Of the pictures with masks."""
+    return mask_losses(logits, MaskTarget.of(masks), dice)[0]
+
+
+def teaching_loss(logits: torch.Tensor, seen: torch.Tensor, masks: torch.Tensor, dice: float = 0.5) -> torch.Tensor:
+    """Of the others."""
+    return mask_losses(logits, MaskTarget.of(masks, seen), dice)[1]
 
 
 class TestParsing:
@@ -54,6 +56,29 @@ class TestParsing:
         masks[1] = IGNORE
         with_it, without_it = parsing_loss(logits, masks), parsing_loss(logits[[0, 2]], masks[[0, 2]])
         torch.testing.assert_close(with_it, without_it)
+
+    def test_a_teacher_of_the_others_changes_nothing(self) -> None:
+        torch.manual_seed(0)
+        logits, seen = torch.randn(2, 3, 19, 4, 4)
+        masks = torch.randint(0, 19, (3, 4, 4)).to(torch.uint8)
+        masks[1], masks[2, 1] = IGNORE, IGNORE
+        with_it, without_it = (mask_losses(logits, MaskTarget.of(masks, taught))[0] for taught in (seen, None))
+        torch.testing.assert_close(with_it, without_it)
+
+    def test_as_torch_has_it(self) -> None:
+        """Cross-entropy by torch's own function; Dice written out, of the classes that are there."""
+        torch.manual_seed(0)
+        logits, masks = torch.randn(3, 19, 8, 8), torch.randint(0, 7, (3, 8, 8)).to(torch.uint8)
+        masks[1], masks[2, :3] = IGNORE, IGNORE
+        known = masks != IGNORE
+        cross_entropy = torch.nn.functional.cross_entropy(logits, masks.long(), ignore_index=IGNORE)
+        probability = logits.softmax(dim=1)
+        shares = []
+        for label in masks[known].unique().tolist():
+            said, there = probability[:, label][known], masks[known] == label
+            shares.append(2 * said[there].sum() / (said.sum() + there.sum()))
+        expected = cross_entropy + 0.5 * (1 - torch.stack(shares).mean())
+        torch.testing.assert_close(parsing_loss(logits, masks), expected)
 
     def test_logits_of_another_size(self) -> None:
         masks = torch.full((1, 8, 8), 7, dtype=torch.uint8)
@@ -166,13 +191,15 @@ class TestTaskLosses:
         pose: torch.Tensor = POSE,
         taught: torch.Tensor | None = None,
     ) -> list[str]:
-        told = Told.by(masks, attributes, pose)
-        return sorted(task_losses(predictions, masks, attributes, pose, told, taught))
+        told, target = Told.by(masks, attributes, pose), MaskTarget.of(masks, taught)
+        return sorted(task_losses(predictions, target, attributes, pose, told))
 
     def test_a_teacher_adds_a_term(self) -> None:
         untold, seen = torch.full_like(self.MASKS, IGNORE), torch.zeros(1, 19, 4, 4)
         assert self.terms(masks=untold, taught=seen) == ["attributes", "pose", "taught"]
         assert self.terms(taught=seen) == ["attributes", "parsing", "pose"]
+        some = torch.cat([self.MASKS, untold])
+        assert "taught" not in self.terms(Predictions(torch.zeros(2, 19, 4, 4)), masks=some)
 
     def test_all_there(self) -> None:
         assert self.terms() == ["attributes", "parsing", "pose"]
