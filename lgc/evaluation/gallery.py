@@ -91,7 +91,7 @@ def make_views(
     originals = split.images(chosen).numpy()
     files = codec.compress(list(originals))
     stripped = [strip(data) for data in files]
-    sizes = split.column("source_bytes")[chosen].tolist()
+    sizes = [picture.size for picture in originals]
     views = [
         View("original", "original", originals, sizes, key="original"),
         View("lgc", "ours", np.stack(codec.decompress(files)), [len(f) for f in files], "both layers", name),

@@ -161,7 +161,7 @@ def _write_pictures(
         if view.sizes is None:
             title = view.name.replace(" ", "\n", 1)
         else:
-            rate = 24 if view.kind == "original" else 8 * np.mean(view.sizes[:shown]) / plan.bench.pixels
+            rate = 8 * np.mean(view.sizes[:shown]) / plan.bench.pixels
             title = f"{view.name}\n{rate:.3g} bpp"
         columns[title] = view.pictures[:shown]
     labelled_sheet(columns, out / "sheet.png", scale=max(1, 128 // split.manifest.image_size))

@@ -54,7 +54,7 @@ def summarise(
         "account_intervals": {name: account_intervals(by_key[name], rounds) for name in ours},
     }
     original, main = by_key["original"], ours[0]
-    summary["bit_saving"] = {name: bit_saving(by_key[name], by_key[f"{name} base"], original) for name in ours}
+    summary["bit_saving"] = {name: bit_saving(by_key[name], by_key[f"{name} base"]) for name in ours}
     if "rgb" in original.tasks:
         reference = original.tasks["rgb"]
         summary["against_reference"] = {
@@ -162,14 +162,11 @@ def _account(v: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def bit_saving(full: Point, base: Point, original: Point) -> dict[str, float]:
-    """Percent of bits saved by analysing our bytes instead of RGB (24 bpp) and of the source files."""
-    source = original.values["bytes"].mean()
+def bit_saving(full: Point, base: Point) -> dict[str, float]:
+    """Percent of bits saved by analysing our bytes instead of RGB (24 bpp)."""
     return {
         "semantic_layer_of_24bpp_percent": 100 * (1 - base.bpp / RAW_BITS),
         "both_layers_of_24bpp_percent": 100 * (1 - full.bpp / RAW_BITS),
-        "semantic_layer_of_source_files_percent": 100 * (1 - float(base.values["bytes"].mean() / source)),
-        "both_layers_of_source_files_percent": 100 * (1 - float(full.values["bytes"].mean() / source)),
     }
 
 

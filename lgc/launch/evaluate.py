@@ -22,7 +22,7 @@ from lgc.build.analysis import FROZEN_CODEC
 from lgc.build.networks import load_reference, make_codec
 from lgc.config.load import load, parse, read_raw
 from lgc.config.paths import METRICS, Paths, TrainStage
-from lgc.config.schema import Config
+from lgc.config.schema import Config, RuntimeConfig
 from lgc.config.variants import baseline_variants, leave_out_variants, rate_variants
 from lgc.data.shards import Split
 from lgc.errors import ConfigError, DataError
@@ -33,6 +33,7 @@ from lgc.evaluation.points import Point
 from lgc.evaluation.results import COLUMNS, make_results, write_results
 from lgc.launch import storage
 from lgc.launch.identity import UNTRACKED, measuring_facts, output_sha256, params_hash
+from lgc.launch.room import joins_cluster
 from lgc.launch.side_by_side import Workbench, side_by_side
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
@@ -82,6 +83,8 @@ def run_evaluate() -> None:
     models = [paths.of(model.variant).model(model.stage) for model in ours.values()]
     hashes = [output_sha256(path) for path in models]
     plan, metrics = make_plan(config, paths)
+    if plan.bench.device.type != config.runtime.device != "auto":
+        print(f"evaluate: no GPU here; measuring on the {plan.bench.device.type.upper()}")
     hashes += [plan.layered[name].codec.model.sha256 for name in config.evaluate.models]
     key = params_hash([config.evaluate, *hashes])
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
@@ -160,8 +163,13 @@ def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
     )
 
 
+def measuring_device(runtime: RuntimeConfig) -> torch.device:
+    """Of this process. ``runtime.device=cuda`` is what a cluster's nodes must have; beside them it is a wish."""
+    return pick_device("auto" if runtime.device == "cuda" and joins_cluster(runtime) else runtime.device)
+
+
 def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
-    device = pick_device(config.runtime.device)
+    device = measuring_device(config.runtime)
     split = Split(paths.data, config.evaluate.split)
     reference = load_reference(config.model, paths).to(device)
     wanted, size = config.evaluate.metrics, split.manifest.image_size

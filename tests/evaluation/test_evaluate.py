@@ -102,7 +102,7 @@ class TestPoints:
         files = codec.compress(pictures)
         assert points["ours"].values["bytes"].tolist() == [len(data) for data in files]
         assert points["store 1"].values["bytes"].tolist() == [3072] * len(bench)
-        assert points["original"].values["bytes"].tolist() == bench.split.column("source_bytes").tolist()
+        assert points["original"].bpp == 24
         assert points["ours base"].bpp < points["ours"].bpp
         psnr = [
             10 * np.log10(255**2 / np.square(x_hat.astype(float) - x).mean())

@@ -97,8 +97,7 @@ def _cards(results: Results) -> list[str]:
         card(
             f"{sizes[main].value * pixels / 8:.0f} bytes",
             f"a picture, {sizes[main].value:.3f} bpp; {sizes[base].value * pixels / 8:.0f} bytes for machines alone",
-            f"{saving['semantic_layer_of_24bpp_percent']:.2f} % saved of 24 bpp, "
-            f"{saving['semantic_layer_of_source_files_percent']:.1f} % of the source files",
+            f"{saving['semantic_layer_of_24bpp_percent']:.2f} % saved of 24 bpp",
         )
     )
     ratios = results.summary.get("against_reference", {}).get(f"{main} semantic", {})

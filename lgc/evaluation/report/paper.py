@@ -72,13 +72,12 @@ def _analysis(results: Results) -> Table:
         rows.append([label, number(bpp, short=True), saving, *cells])
     paper = ['paper, abstract: "comparable" to RGB', f"{PAPER_BPP}", f"{PAPER_SAVING_PERCENT} %"]
     rows.append(paper + ["not at hand"] * len(shown))
-    source = results.summary["bit_saving"][main]["semantic_layer_of_source_files_percent"]
     return Table(
         "paper-2",
         "2. Analysis from compressed features against RGB",
         ["read by, from", "bpp ↓", "saved of 24 bpp", *(results.label(f"rgb.{task}") for task in shown)],
         rows,
-        f"Bit saving is against 24 bpp RGB; against the source files the semantic layer saves {source:.2f} %.",
+        "Bit saving is against 24 bpp RGB.",
     )
 
 
