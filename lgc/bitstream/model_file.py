@@ -152,10 +152,10 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
         info, model_id = _parse_info(path, file.metadata())
         declared = json.loads(file.metadata()["lgc"]).get("sha256")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    content = _digest(tensors, "").hexdigest()
-    if content != declared or _model_id(info.architecture, tensors) != model_id:
-        raise ModelError(f"{path}: damaged, its content is not the model {model_id.hex()} it declares")
     try:
+        content = _digest(tensors, "").hexdigest()
+        if content != declared or _model_id(info.architecture, tensors) != model_id:
+            raise ModelError(f"{path}: damaged, its content is not the model {model_id.hex()} it declares")
         with unfilled():
             compressor = LayeredCompressor(info.architecture)
         missing = compressor.load_state_dict(_under("net.", tensors), strict=False, assign=True)
@@ -172,7 +172,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
             for layers in get_args(Layers)
             if (weights := _under(f"analyzer.{layers}.", tensors))
         }
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: not a usable model file ({error})") from error
     for module in (compressor, *analyzers.values()):
         channels_last(module, device).eval().requires_grad_(False)

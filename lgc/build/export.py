@@ -20,7 +20,7 @@ from lgc.data.shards import read_manifest
 from lgc.errors import TrainingError
 from lgc.models.analysis import Analyzer
 from lgc.training.export import export_model
-from lgc.training.objectives import make_analyzers
+from lgc.training.objectives import TaskWeights, make_analyzers
 from lgc.training.state import load_modules, read_state, release
 
 
@@ -64,7 +64,7 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
         analyzers = nn.ModuleDict()
     else:
         load_modules(out / WEIGHTS, {"codec": codec, "analyzers": analyzers})
-    learnt = _learnt_heads(config, paths)
+    learnt = _learnt_heads(name, config, paths)
     for analyzer in analyzers.values():
         assert isinstance(analyzer, Analyzer)
         analyzer.drop(set(analyzer.tasks) - set(learnt))
@@ -72,12 +72,20 @@ def _export_model(name: TrainStage, config: Config, paths: Paths, out: Path, abo
     return export_model(out / MODEL, codec, dict(analyzers.items()) if learnt else {}, shape, about)
 
 
-def _learnt_heads(config: Config, paths: Paths) -> tuple[str, ...]:
+def _learnt_heads(name: TrainStage, config: Config, paths: Paths) -> tuple[str, ...]:
     """Those that training data and weights say anything to: any other would answer as it was initialised."""
-    known, weights = read_manifest(paths.data).splits["train"], config.train_analysis.task_weights
-    told = {
-        "parsing": known.masks and (weights.parsing or weights.taught),
-        "attributes": known.attributes and weights.attributes,
-        "pose": known.pose and weights.pose,
-    }
-    return tuple(head for head in config.model.analyzer.heads if told[head])
+    known, joint = read_manifest(paths.data).splits["train"], config.finetune_joint
+    stages = [config.train_analysis.task_weights]
+    if name == "finetune_separate" or (name == "finetune_joint" and joint.codec.weights.tasks):
+        stages.append(joint.task_weights)
+
+    def told(weights: TaskWeights) -> set[str]:
+        counted = {
+            "parsing": known.masks and (weights.parsing or weights.taught),
+            "attributes": known.attributes and weights.attributes,
+            "pose": known.pose and weights.pose,
+        }
+        return {head for head, counts in counted.items() if counts}
+
+    learnt = set().union(*map(told, stages))
+    return tuple(head for head in config.model.analyzer.heads if head in learnt)

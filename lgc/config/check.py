@@ -27,15 +27,19 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     """(key, whether it is fine, value, what is needed)."""
     data, model = config.data, config.model
     side = data.image_size
-    fits = STRIDE <= side <= MAX_SIDE and side % STRIDE == 0
-    yield "data.image_size", fits, side, f"a multiple of {STRIDE} up to {MAX_SIDE}"
+    fits = 2 * STRIDE <= side <= MAX_SIDE and side % STRIDE == 0  # LPIPS sees nothing in 16 pixels
+    yield "data.image_size", fits, side, f"a multiple of {STRIDE} from {2 * STRIDE} to {MAX_SIDE}"
     yield "data.mask_size", 1 <= data.mask_size <= MAX_SIDE, data.mask_size, f"1 to {MAX_SIDE}"
+    for key, widths in (("model", model.widths), ("model.reference", model.reference.widths)):
+        yield f"{key}.widths.depth", widths.depth >= 1, widths.depth, "at least 1"
     heads = model.analyzer.heads
     yield "model.analyzer.heads", bool(heads) and set(heads) <= set(HEADS), heads, f"some of {', '.join(HEADS)}"
     rates = config.train_reference.learning_rates
     taught = config.train_reference.task_weights.taught
     yield "train_reference.task_weights.taught", not taught, taught, "0: the reference is the teacher"
     yield "train_reference.learning_rates", bool(rates), rates, "one or more numbers above 0"
+    different = len({f"{lr:g}" for lr in rates}) == len(rates)  # each names a network
+    yield "train_reference.learning_rates", different, rates, "different numbers, to six digits"
     for name, qualities in config.evaluate.baselines.items():
         yield f"evaluate.baselines.{name}", name in QUALITIES, qualities, f"under one of {', '.join(QUALITIES)}"
         yield f"evaluate.baselines.{name}", bool(qualities), qualities, "one or more quality settings"

@@ -154,7 +154,7 @@ def read_mask(sample: Sample) -> np.ndarray | None:
         try:
             with Image.open(path) as picture:
                 part = np.asarray(picture.convert("L")) > 127
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(f"{path}: unreadable mask ({error})") from error
         if merged is None:
             merged = np.zeros(part.shape, np.uint8)

@@ -43,6 +43,8 @@ class RateController:
     @property
     def multiplier(self) -> float:
         """Factor on the rate weight."""
+        if not self.target_bpp:  # whatever the state of a stage before, which had a target
+            return 1.0
         return math.exp(self._bounded(self._log + self._damping * self._error))
 
     def update(self, bpp: float) -> None:

@@ -1,8 +1,8 @@
 """What stops a step before it does harm: each guard watches one way in which training goes wrong.
 
 Guards see values that are means over all workers, so all workers decide alike and at the same step. A guard that
-has seen something but not long enough to act is not calm; no checkpoint is written then, so the last checkpoint is
-always one from before the trouble.
+has seen something but not long enough to act is not calm; no checkpoint is written then but for the one that ends a
+stage, which says so, so a stage goes back to a checkpoint from before the trouble.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ class Outcome:
     shared: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """For the players that come after in the same step, without gradient."""
     pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
-    """What the decoder made of the batch, for a person to look at; (B, 3, H, W) in [0, 1], without gradient."""
+    """What the decoder made of the batch or its first pictures, for a person to look at; (b, 3, H, W) near [0, 1],
+    without gradient."""
 
 
 class Objective(nn.Module):
@@ -56,6 +57,10 @@ class Objective(nn.Module):
     """Whether some batch can leave a parameter without gradient; data-parallel training must know."""
     watched: tuple[str, ...] = ()
     """Terms that guards and controllers go by; the loop averages them over all workers."""
+
+    def drifting(self) -> list[torch.Tensor]:
+        """Buffers that ``forward`` moves by itself, as spectral norm's power iteration does."""
+        return list(self.buffers())
 
     def plan(self, batch: Batch, progress: float) -> Hashable:
         """Decide what ``forward`` will do with ``batch``, at ``progress`` of the stage's way (0 to 1)."""
@@ -201,6 +206,11 @@ class CodecObjective(Objective):
         self._perceptual = [perceptual]
         self._discriminator = [discriminator]
         self._multipliers = Placed()
+
+    def drifting(self) -> list[torch.Tensor]:
+        """See :class:`Objective`; the critic's too."""
+        critic = self._discriminator[0]
+        return super().drifting() + ([] if critic is None else list(critic.buffers()))
 
     def plan(self, batch: Batch, progress: float) -> CodecPlan:
         """By the schedule; also draws how LPIPS looks, and asks the controllers what rates cost now."""

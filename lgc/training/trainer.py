@@ -182,6 +182,8 @@ class _Loop:
                 if finished or (unsaved and calm):
                     self._checkpoint(metrics, finished)
                     unsaved = False
+                    if not calm and self.context.rank == 0:
+                        self.context.say(f"{self.name}: ends while a guard has its doubts; look at its last losses")
                 if self.context.stop_requested() and not finished:
                     if calm:
                         self._checkpoint(metrics, finished=False)
@@ -217,9 +219,10 @@ class _Loop:
             torch.nn.utils.clip_grads_with_norm_(clipped, player.clip_norm, norm)
             player.optimizer.step()
             shared.update(outcome.shared)
-            for term, value in outcome.terms.items():
-                self.terms[term].append(value)
-            self.terms[f"grad_norm.{player.name}"].append(norm.detach())
+            if settings.log_every:  # or nobody would ever take them away
+                for term, value in outcome.terms.items():
+                    self.terms[term].append(value)
+                self.terms[f"grad_norm.{player.name}"].append(norm.detach())
         for part in state.extra.values():
             part.observe(agreed)
         state.samples += settings.batch_size

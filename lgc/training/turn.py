@@ -85,6 +85,7 @@ class RecordedTurn:
             except RuntimeError as error:
                 generator.graphsafe_set_state(before)  # the one that recording took hold of will not let go
                 self._works = False
+                self._recordings.clear()  # and their memory
                 said = str(error).splitlines()[0]
                 self._context.say(f"{self._direct.player.name}: steps cannot be recorded ({said}); going on without")
                 return self._direct.run(batch, plan, shared)
@@ -100,11 +101,15 @@ class _Recording:
         self._shared = {name: value.clone() for name, value in shared.items()}
         parameters = [p for group in direct.player.optimizer.param_groups for p in group["params"]]
         random = torch.cuda.get_rng_state(batch.x.device)
+        drifting = direct.player.objective.drifting()
+        before = [buffer.clone() for buffer in drifting]
 
         def run() -> Outcome:
             return direct.run(self._batch, plan, self._shared, cache=False)
 
         _beside(batch.x.device, run)
+        for buffer, value in zip(drifting, before, strict=True):  # as if nothing had been run before
+            buffer.copy_(value)
         self._graph = torch.cuda.CUDAGraph()
         # other threads may load data meanwhile
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):

@@ -52,6 +52,17 @@ def own(model_file: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def forge(own: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes what declares itself rightly, as a file made on purpose does."""
+
+    def write_own(tensors: Mapping[str, torch.Tensor], about: Mapping[str, Any]) -> Path:
+        monkeypatch.setattr(module, "_model_id", lambda architecture, tensors: bytes.fromhex(about["id"]))
+        return write(own, tensors, {**about, "sha256": module._digest(tensors, "").hexdigest()})
+
+    return write_own
+
+
 class TestRoundTrip:
     def test_what_it_says_of_itself(self, model_file: Path, small_architecture: Architecture) -> None:
         info, model_id = read_info(model_file)
@@ -191,13 +202,11 @@ class TestRefuses:
             "analyzer.both.heads.pose.body.2.bias",
         ],
     )
-    def test_missing_tensor(self, own: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Even where the id fits, as in a file made on purpose."""
+    def test_missing_tensor(self, forge: Callable[..., Path], own: Path, name: str) -> None:
         tensors, about = read(own)
         del tensors[name]
-        monkeypatch.setattr(module, "_model_id", lambda architecture, tensors: bytes.fromhex(about["id"]))
-        with pytest.raises(ModelError):
-            load_model(write(own, tensors, about))
+        with pytest.raises(ModelError, match=r"not a usable model file|lacks networks"):
+            load_model(forge(tensors, about))
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -208,12 +217,25 @@ class TestRefuses:
         ],
     )
     def test_tensor_of_the_wrong_shape(
-        self, own: Path, name: str, value: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+        self, forge: Callable[..., Path], own: Path, name: str, value: torch.Tensor
     ) -> None:
         tensors, about = read(own)
-        monkeypatch.setattr(module, "_model_id", lambda architecture, tensors: bytes.fromhex(about["id"]))
-        with pytest.raises(ModelError):
-            load_model(write(own, {**tensors, name: value}, about))
+        with pytest.raises(ModelError, match="not a usable model file"):
+            load_model(forge({**tensors, name: value}, about))
+
+    @pytest.mark.parametrize(("part", "key", "value"), [("widths", "depth", "2"), ("semantic", "steps", "1")])
+    def test_shapes_that_are_no_numbers(
+        self, forge: Callable[..., Path], own: Path, part: str, key: str, value: Any
+    ) -> None:
+        tensors, about = read(own)
+        about["architecture"][part][key] = value
+        with pytest.raises(ModelError, match="not a usable model file"):
+            load_model(forge(tensors, about))
+
+    def test_numbers_of_a_type_without_arrays(self, own: Path) -> None:
+        tensors, about = read(own)
+        with pytest.raises(ModelError, match="not a usable model file"):
+            load_model(write(own, {**tensors, "net.g_s.to_rgb.weight": torch.zeros(3).bfloat16()}, about))
 
 
 class TestWriting:

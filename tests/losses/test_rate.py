@@ -94,6 +94,12 @@ class TestRateController:
         controller.update(10.0)
         assert controller.multiplier == 1
 
+    def test_without_target_after_a_stage_that_had_one(self) -> None:
+        before, controller = RateController(0.05), RateController(None)
+        before.update(0.2)
+        controller.load_state_dict(before.state_dict())
+        assert controller.multiplier == 1
+
     def test_at_the_target_nothing_moves(self) -> None:
         controller = RateController(0.05)
         controller.update(0.05)

@@ -108,4 +108,23 @@ def test_a_head_without_weight_has_learnt_nothing(config: Config, analysed: tupl
     paths, _ = analysed
     weights = replace(config.train_analysis.task_weights, pose=0.0, parsing=0.0, taught=1.0)
     changed = replace(config, train_analysis=replace(config.train_analysis, task_weights=weights))
-    assert export._learnt_heads(changed, paths) == ("parsing", "attributes")
+    assert export._learnt_heads("train_analysis", changed, paths) == ("parsing", "attributes")
+
+
+def test_a_head_may_learn_in_joint_training_alone(config: Config, analysed: tuple[Paths, Path]) -> None:
+    """Its control trains heads whatever they count for the codec; joint training only if they count something."""
+    paths, _ = analysed
+    early = replace(config.train_analysis.task_weights, pose=0.0)
+    late = replace(config.finetune_joint.task_weights, pose=1.0)
+
+    def learnt(name: TrainStage, tasks: float) -> tuple[str, ...]:
+        codec = config.finetune_joint.codec
+        codec = replace(codec, weights=replace(codec.weights, tasks=tasks))
+        joint = replace(config.finetune_joint, codec=codec, task_weights=late)
+        analysis = replace(config.train_analysis, task_weights=early)
+        return export._learnt_heads(name, replace(config, train_analysis=analysis, finetune_joint=joint), paths)
+
+    assert "pose" not in learnt("train_analysis", 1.0)
+    assert "pose" in learnt("finetune_joint", 1.0)
+    assert "pose" not in learnt("finetune_joint", 0.0)
+    assert "pose" in learnt("finetune_separate", 0.0)

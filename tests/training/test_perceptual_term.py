@@ -31,3 +31,5 @@ def test_term_and_metric_are_of_one_network(lpips_weights: Path) -> None:
     assert off == ""
     x, x_hat = torch.rand(2, 2, 3, 64, 64)
     assert perceptual(x_hat, x, perceptual.draw(x)).item() == pytest.approx(metric(x_hat, x).mean().item(), abs=1e-5)
+    metric._model.to("meta")  # as for pictures elsewhere; the term's stays where a recorded step reads it
+    assert {weight.device.type for weight in perceptual._lpips[0].parameters()} == {"cpu"}

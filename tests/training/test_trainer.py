@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
 from lgc.tracking.base import NullTracker
+from lgc.training import trainer
 from lgc.training.codec import TrainableCodec
 from lgc.training.context import LocalContext
 from lgc.training.guards import DiscriminatorWins, Guard, RateCollapse
@@ -511,6 +513,24 @@ def test_a_layer_that_collapses_is_taken_back_before_it_collapsed(shards: Path, 
     assert "lgc.rollbacks" in notes.facts
     assert notes.rows[40]["train/lr.codec"] < notes.rows[32]["train/lr.codec"]
     assert state.samples == 96
+
+
+def test_a_stage_that_ends_in_doubt_says_so(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    run(make_state(), shards, context, guards=[RateCollapse("semantic", 1e9, 1000)])
+    assert capsys.readouterr().out == "test: ends while a guard has its doubts; look at its last losses\n"
+    checkpoint = context.latest_checkpoint()
+    assert checkpoint is not None
+    assert read_state(checkpoint)["finished"]
+
+
+def test_what_is_never_logged_is_not_kept(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loops: list[Any] = []
+    of_a_step = trainer._Loop._step
+    monkeypatch.setattr(trainer._Loop, "_step", lambda loop, batch: (loops.append(loop), of_a_step(loop, batch)))
+    run(make_state(), shards, LocalContext(tmp_path, show_bar=False), settings=replace(SETTINGS, log_every=0))
+    assert loops
+    assert not loops[-1].terms
 
 
 def test_a_discriminator_that_wins_leaves_the_pictures_it_judged(shards: Path, tmp_path: Path) -> None:

@@ -83,6 +83,32 @@ def test_what_costs_nothing_is_not_planned(shards: Path) -> None:
     assert not objective.plan(batch, 0.9).adversarial
 
 
+def test_what_a_step_moves_by_itself_is_known(shards: Path, tmp_path: Path) -> None:
+    """Recording runs a step several times first, and then puts back what is said to drift."""
+    one = player("cpu", True)
+    critic: Any = one.objective._discriminator[0]  # type: ignore[index]
+    known = {id(buffer) for buffer in one.objective.drifting()}  # type: ignore[operator]
+    state = {**dict(critic.named_buffers()), **dict(one.objective.named_buffers())}
+    before = {name: buffer.clone() for name, buffer in state.items()}
+    (batch, *_) = batches(shards, "cpu")
+    make_turn(one, LocalContext(tmp_path), torch.float32, record=False)(batch, 0.1, {})
+    moved = [name for name, buffer in state.items() if not torch.equal(buffer, before[name])]
+    assert moved
+    assert all(id(state[name]) in known for name in moved)
+
+
+@pytest.mark.gpu
+def test_recording_leaves_no_trace_in_the_critic(shards: Path, tmp_path: Path) -> None:
+    context = LocalContext(tmp_path, "cuda")
+    done, played = player("cuda", True), player("cuda", True)
+    (batch, *_) = batches(shards, "cuda")
+    for one, record in ((done, False), (played, True)):
+        make_turn(one, context, torch.float32, record=record)(batch, 0.1, {})
+    theirs, ours = (dict(one.objective._discriminator[0].named_buffers()) for one in (done, played))  # type: ignore[index, union-attr]
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value)
+
+
 @pytest.mark.gpu
 def test_who_records(tmp_path: Path) -> None:
     context: Any = LocalContext(tmp_path, "cuda")
