@@ -76,7 +76,10 @@ _COMMANDS: Final[Mapping[str, tuple[str, Command, Command]]] = {
             "ffmpeg", "-v", "error", "-y", "-i", str(source), "-pix_fmt", "yuv420p10le", "-c:v", "libvvenc",
             "-preset", "slower", "-qp", str(63 - q), "-f", "vvc", str(out),
         ],
-        lambda _, coded, out: ["ffmpeg", "-v", "error", "-y", "-i", str(coded), "-frames:v", "1", str(out)],
+        # 8 bits a channel: it would write 16 of 10, of which Pillow drops the lower half unrounded
+        lambda _, coded, out: [
+            "ffmpeg", "-v", "error", "-y", "-i", str(coded), "-frames:v", "1", "-pix_fmt", "rgb24", str(out),
+        ],
     ),
 }  # fmt: skip
 NAMES: Final = tuple(_COMMANDS)
