@@ -146,6 +146,8 @@ def job_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, 
     (port,) = free_ports(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))  # of the cluster's nodes
+        # there, python is the one that has lgc, whether or not an environment is activated here
+        patch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         with local_cluster(job_server=port) as variables:
             yield f"http://127.0.0.1:{port}", {k: v for k, v in variables.items() if k.startswith("RAY_AUTH")}
 
