@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+_SCHEME: Final = r"((?:https?|s3):/+|[a-z][a-z0-9+.-]{0,30}://)"
+"""Of an address; one that was taken for a path has lost one of its slashes."""
+_USER: Final = re.compile(
+    # a database's address may have any character in its password; a port is none
+    rf"{_SCHEME}(?:[^/?#\s]*@|[^:/?#@\[\s]*:(?!\d+(?:[/?#\s]|$))[^@\s]*@)",
+    re.IGNORECASE,
+)
+_QUERY: Final = re.compile(rf"({_SCHEME}[^?\s]*)\?\S*?(?=[:;,.)\]'\"]*(?:\s|$))", re.IGNORECASE)
+
 
 class LgcError(Exception):
     """Base of every error that is the input's or the environment's fault, not the program's."""
@@ -33,3 +45,11 @@ class TrainingError(LgcError):
 
 class ServiceError(LgcError):
     """A local service (PostgreSQL, S3 store, MLflow) that cannot be started or reached."""
+
+
+def without_secrets(text: str) -> str:
+    """An address, or a text with addresses in it, without their users, passwords and queries.
+
+    A presigned address opens its file to whoever reads it. An address ends at white space.
+    """
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))

@@ -23,7 +23,7 @@ from lgc.cli.files import (
     write_bytes,
 )
 from lgc.cli.remote import fetch, is_remote
-from lgc.errors import BitstreamError, LgcError, ModelError
+from lgc.errors import BitstreamError, LgcError, ModelError, without_secrets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -165,7 +165,7 @@ def analyze(
         for batch in _batches(items, read, force, outcome):
             for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
                 with outcome.noting(item.source):
-                    _write_analysis(item, analysis, layers.value, force)
+                    _write_analysis(item, analysis, layers.value, force, skip_existing)
                     outcome.done += 1
     if outcome.done:
         print(f"{outcome.done} analyzed")
@@ -310,13 +310,14 @@ def _run(
             yield item, action([data])[0]
 
 
-def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) -> None:
+def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool, skip_existing: bool) -> None:
+    """The mask, then the report: with ``skip_existing``, a mask without one is what an interrupt left."""
     from lgc import images
     from lgc.data.labels import CLASSES
     from lgc.data.palette import PALETTE, colour_mask
 
     report: dict[str, Any] = {
-        "file": str(item.source) if isinstance(item.source, str) else item.source.name,
+        "file": without_secrets(item.source) if isinstance(item.source, str) else item.source.name,
         "layers": layers,
     }
     if analysis.attributes is not None:
@@ -329,7 +330,7 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool) ->
         colours = {name: "#" + PALETTE[index].tobytes().hex() for index, name in enumerate(CLASSES)}
         report["class_colour"] = {name: colours[name] for name in report["class_share"]}
         picture = item.target.with_suffix(".mask.png")
-        check_writable(picture, force)
+        check_writable(picture, force or skip_existing)
         make_folder_of(picture)
         images.write(picture, colour_mask(analysis.mask))
     write_bytes(item.target, (json.dumps(report, indent=2) + "\n").encode(), force)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lgc.atomic import replacing_file
 from lgc.cli.remote import file_name
-from lgc.errors import LgcError
+from lgc.errors import LgcError, without_secrets
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Outcome:
     def exit_code(self) -> int:
         """Report failures on standard error; 1 when there were any."""
         for line in self.failures:
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {without_secrets(line)}", file=sys.stderr)
         if self.failures and self.done:
             failed = len(self.failures) + max(0, self.existing - 1)
             print(f"{self.done} done, {failed} failed", file=sys.stderr)

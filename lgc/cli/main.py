@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from lgc.cli import bench, codec, data, doctor, model, project, release, report, services, sweep
-from lgc.errors import LgcError
+from lgc.errors import LgcError, without_secrets
 
 _UsageError: Final[Any] = typer.BadParameter.__base__
 """Click's, which is a part of newer typers and a package beside older ones."""
@@ -56,7 +56,7 @@ def main() -> None:
         code = app(prog_name="lgc", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except LgcError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {without_secrets(str(error))}", file=sys.stderr)
         sys.exit(1)
     except _UsageError as error:
         _tell(error)
@@ -82,5 +82,5 @@ def _tell(error: Any) -> None:
     if type(error).__name__ == "NoArgsIsHelpError":
         return
     command = error.ctx.command_path if error.ctx else "lgc"
-    said = " ".join(error.format_message().split()).rstrip(".")
+    said = without_secrets(" ".join(error.format_message().split())).rstrip(".")
     print(f"error: {command}: {said} (see {command} --help)", file=sys.stderr)

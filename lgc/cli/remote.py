@@ -40,7 +40,8 @@ def file_name(address: str) -> str:
         except ValueError as error:
             raise LgcError(f"{address}: no usable address ({error})") from None
         if any(letter.isspace() or not letter.isprintable() for letter in address):
-            raise LgcError(f"{address!r}: an address has no spaces; write each as %20")
+            shown = address.partition("?")[0]  # what follows a space would not be seen as its query
+            raise LgcError(f"{shown!r}: an address has no spaces; write each as %20")
         if not host:
             raise LgcError(f"{address}: names no server")
     name = PurePosixPath(path).name

@@ -23,7 +23,7 @@ from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.config.variants import vary
-from lgc.errors import LgcError, TrainingError
+from lgc.errors import LgcError, TrainingError, without_secrets
 from lgc.launch import storage
 from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
@@ -291,7 +291,7 @@ def main(action: Callable[[], None]) -> None:
     try:
         action()
     except LgcError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {without_secrets(str(error))}")
     except (KeyboardInterrupt, Interrupted) as error:
         note = str(error) or "interrupted"
         print(f"{note}; run the same command again to continue", file=sys.stderr)
@@ -305,7 +305,7 @@ def _complaint(error: Exception) -> str:
 
 def _say(line: str | None) -> None:
     if line:
-        print(line, file=sys.stderr, flush=True)
+        print(without_secrets(line), file=sys.stderr, flush=True)
 
 
 def _summary(metrics: Mapping[str, Any]) -> str:

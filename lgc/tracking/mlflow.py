@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from lgc.atomic import replacing_file
+from lgc.errors import without_secrets
 from lgc.tracking.base import ROLLBACKS_TAG
 from lgc.tracking.journal import Journal, Record, unsent_journals
 
@@ -271,7 +272,7 @@ class MlflowTracker:
         """Deliver what is left; a line that says so when that fails."""
         if self._journal.close(patience):
             return None
-        return (
+        return without_secrets(
             f"tracking: {self._journal.unsent} bytes of records not delivered to {self._address.uri} "
             f"({self._journal.last_error}); kept in {self._journal.folder}, the next run replays them"
         )

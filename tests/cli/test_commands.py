@@ -260,6 +260,21 @@ def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
     assert "1 compressed" in again.stdout
 
 
+def test_a_mask_without_its_report_is_done_again(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    """What a kill between the two leaves; the mask comes first."""
+    lgc("compress", photos / "a.png", "-o", tmp_path / "a.lgc", "--model", model_file)
+    mask, words = tmp_path / "a.mask.png", ["analyze", tmp_path / "a.lgc", "--model", model_file]
+    mask.write_text("of another model")
+    assert f"{mask}: exists; pass --force" in only_line(lgc(*words))
+    done = lgc(*words, "--skip-existing")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.json").is_file()
+    assert Image.open(mask).size == (30, 40)
+    mask.write_text("left alone")
+    assert "1 of 1 exist already and are skipped" in lgc(*words, "--skip-existing").stdout
+    assert mask.read_text() == "left alone"
+
+
 def test_many_existing_outputs_are_one_line(photos: Path, model_file: Path, tmp_path: Path) -> None:
     words = ["compress", photos, "-o", tmp_path / "out", "--model", model_file]
     assert lgc(*words).returncode == 0

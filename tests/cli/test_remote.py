@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,6 +18,7 @@ from moto import mock_aws
 
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import Container, Header, strip
+from lgc.cli.main import main
 from lgc.cli.remote import FIRST_REQUEST, fetch, is_remote
 from lgc.errors import BitstreamError, LgcError
 
@@ -167,3 +171,49 @@ def test_what_counts_as_an_address() -> None:
     assert is_remote("https://h/p")
     assert not is_remote("a/b.lgc")
     assert not is_remote("C:/x.lgc")
+
+
+def test_a_presigned_address_opens_nothing_to_readers_of_the_report(
+    server: Any, codec: LayeredCodec, pictures: list[np.ndarray], model_file: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    server.files["/a.lgc?X-Amz-Signature=SECRET"] = codec.compress(pictures[0])
+    address = f"{server.address}/a.lgc"
+    words = ["analyze", f"{address}?X-Amz-Signature=SECRET", "-o", str(tmp_path), "--model", str(model_file)]
+    monkeypatch.setattr(sys, "argv", ["lgc", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    assert json.loads((tmp_path / "a.json").read_text())["file"] == address
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["analyze", "http://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET", "--model", "MODEL"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s= SECRET", "--model", "MODEL"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s=SECRET", "http://127.0.0.1:9/b/a.lgc?s=SECRET"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s=SECRET", "-o", ""],
+        ["inspect", "https://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET"],
+        ["decompress", "https://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET"],
+        ["compress", ".", "--model", "https://user:SECRET@127.0.0.1:9/m.safetensors?s=SECRET"],
+        ["model", "pull", "http://user:SECRET@127.0.0.1:9/a.safetensors?s=SECRET"],
+        ["model", "pull", "http://127.0.0.1:9/a.safetensors?s=SECRET", "--sha256", "0"],
+        ["model", "pull", "http://127.0.0.1:9/a.safetensors", "http://user:SECRET@127.0.0.1:9/?SECRET"],
+        ["model", "pull", "models:/faces@champion", "--tracking", "http://user:SECRET@127.0.0.1:9"],
+    ],
+)
+def test_no_line_has_the_secrets_of_an_address(
+    words: list[str], model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    (tmp_path / "a.png").write_bytes(b"")
+    monkeypatch.setattr(sys, "argv", ["lgc", *(str(model_file) if word == "MODEL" else word for word in words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (1, 2)
+    said = "".join(capfd.readouterr())
+    assert "127.0.0.1:9" in said
+    assert "SECRET" not in said

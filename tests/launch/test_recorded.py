@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
+from lgc.errors import LgcError
 from lgc.launch.jobs import Detached
-from lgc.launch.stage import recorded
+from lgc.launch.stage import main, recorded
 from lgc.launch.worker import Job
 from lgc.tracking.mlflow import Opening, RunAddress, client
 from lgc.training.identity import Identity
@@ -68,6 +69,24 @@ def test_a_run_ends_as_its_stage_does_and_stays_one(record: Callable[[BaseExcept
         assert (run.info.status, run.data.tags["lgc.attempt"]) == (status, str(attempt))
     assert {"data.manifest", "dvc.lock", "ray", "torch", "mlflow.parentRunId"} <= set(run.data.tags)
     assert run.data.metrics["final/bpp"] == 0.1
+
+
+def test_a_server_that_is_away_is_told_of_without_its_password(
+    config: Config, paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = "http://user:SECRET@127.0.0.1:9"
+    away = replace(config, tracking=replace(config.tracking, uri=uri))
+
+    def fail() -> None:
+        with recorded("evaluate", "k", away, paths, {"lr": 1}):
+            raise LgcError(f"{uri}: no")
+
+    with pytest.raises(SystemExit, match=r"error: http://127\.0\.0\.1:9: no"):
+        main(fail)
+    said = capsys.readouterr().err
+    assert "records wait in the journal" in said
+    assert "SECRET" not in said
 
 
 def test_a_job_survives_its_journey_as_plain_data() -> None:

@@ -74,6 +74,15 @@ def create(folder: Path, ports: Ports) -> Layout:
     return layout
 
 
+def last_ports(folder: Path) -> Ports | None:
+    """Those of the last start from ``folder``; None before the first.
+
+    Raises:
+        ServiceError: the state is damaged.
+    """
+    return read(folder).ports if (folder / _STATE).exists() else None
+
+
 def read(folder: Path) -> Layout:
     """The services that were started in ``folder``."""
     path = folder.resolve() / _STATE

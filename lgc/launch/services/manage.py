@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from lgc.errors import ServiceError
 from lgc.launch.services import layout as layouts
 from lgc.launch.services import postgres, s3, tracking_server
 from lgc.launch.services.layout import Layout, Ports
@@ -30,7 +31,16 @@ class Status:
 
 
 def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
-    """Start what does not run yet; those that this call started end again when a later one fails."""
+    """Start what does not run yet; those that this call started end again when a later one fails.
+
+    Ports are kept for the next time, unless one fails.
+
+    Raises:
+        ServiceError: a service that runs would get another port, or one cannot be started, or does not answer.
+    """
+    before = layouts.last_ports(folder)
+    if before is not None:
+        _refuse_moves(folder.resolve(), before, ports)
     layout = layouts.create(folder, ports)
     started: list[str] = []
     try:
@@ -39,16 +49,23 @@ def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
             ("s3", s3.service, s3.create_bucket),
             ("mlflow", tracking_server.service, None),
         ):
-            if start(make(layout), layout.folder):
+            service = make(layout)
+            if start(service, layout.folder):
                 started.append(name)
-                say(f"{name}: started on 127.0.0.1:{getattr(ports, name)}")
-            else:
+                say(f"{name}: started on 127.0.0.1:{service.port}")
+            elif service.ready():
                 say(f"{name}: runs already")
+            else:
+                where = f"127.0.0.1:{service.port}"
+                raise ServiceError(
+                    f"{name}: runs, but does not answer on {where}; try again, or run `lgc services down` first"
+                )
             if prepare is not None:
                 prepare(layout)
     except BaseException:
         for name in reversed(started):
             stop(name, layout.folder, _STOP_SIGNALS.get(name, signal.SIGTERM))
+        layouts.create(folder, before or Ports())
         raise
     layout.file("env", "".join(f"export {name}={value}\n" for name, value in environment(layout).items()))
     return layout
@@ -82,3 +99,11 @@ def down(folder: Path, delete: bool = False) -> list[str]:
     if delete:
         shutil.rmtree(layout.folder)
     return ended
+
+
+def _refuse_moves(folder: Path, before: Ports, ports: Ports) -> None:
+    """A port stays as it is while its service runs, or one that needs it and was started with it."""
+    for place, name in enumerate(NAMES):
+        old, user = getattr(before, name), next((n for n in NAMES[place:] if running(n, folder)), None)
+        if user is not None and getattr(ports, name) != old:
+            raise ServiceError(f"{name}: its port is {old} while {user} runs; run `lgc services down` first")

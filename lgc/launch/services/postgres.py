@@ -54,11 +54,7 @@ def service(layout: Layout) -> Service:
 
 def connect(layout: Layout, database: str = "postgres", role: str = OWNER) -> Any:
     """A connection that commits each statement."""
-    try:
-        import psycopg2
-    except ImportError:
-        raise ServiceError("postgres: the client is missing; pip install 'lgc[services]'") from None
-    connection = psycopg2.connect(
+    connection = _client().connect(
         host="127.0.0.1",
         port=layout.ports.postgres,
         user=role,
@@ -72,16 +68,15 @@ def connect(layout: Layout, database: str = "postgres", role: str = OWNER) -> An
 
 def answers(layout: Layout) -> bool:
     """Whether the server takes our password and a query."""
-    import psycopg2
-
+    failure = _client().Error
     try:
         connection = connect(layout)
-    except psycopg2.Error:
+    except failure:
         return False
     try:
         with connection.cursor() as cursor:
             cursor.execute("select 1")
-    except psycopg2.Error:
+    except failure:
         return False
     finally:
         connection.close()
@@ -89,24 +84,45 @@ def answers(layout: Layout) -> bool:
 
 
 def create_database(layout: Layout) -> None:
-    """MLflow's role, which is no superuser, and the database it owns."""
+    """MLflow's role, which is no superuser, and the database it owns.
+
+    Raises:
+        ServiceError: the server does not take our password, or refuses.
+    """
+    failure = _client().Error
+    try:
+        connection = connect(layout)
+        try:
+            with connection.cursor() as cursor:
+                _create_database(cursor, layout)
+        finally:
+            connection.close()
+    except failure as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ServiceError(f"postgres: no database on 127.0.0.1:{layout.ports.postgres} ({said[:200]})") from error
+
+
+def _client() -> Any:
+    try:
+        import psycopg2
+    except ImportError:
+        raise ServiceError("postgres: the client is missing; pip install 'lgc[services]'") from None
+    return psycopg2
+
+
+def _create_database(cursor: Any, layout: Layout) -> None:
     from psycopg2 import sql
 
-    connection = connect(layout)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select 1 from pg_roles where rolname = %s", (ROLE,))
-            if cursor.fetchone() is None:
-                password = layout.secret(f"postgres-{ROLE}")
-                cursor.execute(
-                    sql.SQL("create role {} login password {}").format(sql.Identifier(ROLE), sql.Literal(password))
-                )
-            cursor.execute("select 1 from pg_database where datname = %s", (DATABASE,))
-            if cursor.fetchone() is None:
-                owned = sql.SQL("create database {} owner {}")
-                cursor.execute(owned.format(sql.Identifier(DATABASE), sql.Identifier(ROLE)))
-    finally:
-        connection.close()
+    cursor.execute("select 1 from pg_roles where rolname = %s", (ROLE,))
+    if cursor.fetchone() is None:
+        password = layout.secret(f"postgres-{ROLE}")
+        cursor.execute(
+            sql.SQL("create role {} login password {}").format(sql.Identifier(ROLE), sql.Literal(password))
+        )
+    cursor.execute("select 1 from pg_database where datname = %s", (DATABASE,))
+    if cursor.fetchone() is None:
+        owned = sql.SQL("create database {} owner {}")
+        cursor.execute(owned.format(sql.Identifier(DATABASE), sql.Identifier(ROLE)))
 
 
 def _initialise(folder: Path, data: Path, layout: Layout, user: str | None) -> None:

@@ -85,10 +85,20 @@ def answers(layout: Layout) -> bool:
 
 
 def create_bucket(layout: Layout) -> None:
-    """The bucket, unless it is there."""
-    s3 = client(layout)
-    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET)
+    """The bucket, unless it is there.
+
+    Raises:
+        ServiceError: the store does not answer, or refuses.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        s3 = client(layout)
+        if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=BUCKET)
+    except (BotoCoreError, ClientError) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ServiceError(f"s3: no bucket on 127.0.0.1:{layout.ports.s3} ({said[:200]})") from error
 
 
 def _seaweedfs_command(program: str, layout: Layout) -> list[str]:

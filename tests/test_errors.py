@@ -1,0 +1,40 @@
+"""What messages say of addresses."""
+
+from __future__ import annotations
+
+import pytest
+
+from lgc.errors import without_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://h/a.lgc?X-Amz-Signature=SECRET%3D", "https://h/a.lgc"),
+        ("https://user:SECRET@h:9/a@2x.lgc?x=y@SECRET", "https://h:9/a@2x.lgc"),
+        ("https://SECRET@h/", "https://h/"),
+        ("postgresql+psycopg2://user:SECRET/?#SECRET@h/db", "postgresql+psycopg2://h/db"),
+        ("s3://user:SECRET@b/k.lgc?versionId=SECRET", "s3://b/k.lgc"),
+        ("https:/user:SECRET@h/x.lgc?s=SECRET", "https:/h/x.lgc"),  # as a path
+        ("https://h/a.lgc?s=SECRET: cannot be fetched (no?)", "https://h/a.lgc: cannot be fetched (no?)"),
+        ("no 'http://u:SECRET@h?x=SECRET'; http://u:SECRET@h.", "no 'http://h'; http://h."),
+    ],
+)
+def test_users_and_queries_of_addresses_are_left_out(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a/b?c.lgc: no such file",
+        "http://127.0.0.1:5000/a@2x.lgc",
+        "http://[::1]:5000/a@2x.lgc",
+        "s3://b/deep/k@2.lgc",
+        "sqlite:////home/a@b/mlflow.db",
+        "models:/faces@champion: no MLflow store mlflow.db",
+        "http://[x/a",
+    ],
+)
+def test_all_else_stays(text: str) -> None:
+    assert without_secrets(text) == text
