@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Runs stages one after another on Kubernetes and waits for each:  infra/k8s/run.sh OVERLAY [STAGE ...]
-# The configuration is params.yaml of the working directory (lgc compose).
+# The configuration is params.yaml of the working directory (lgc compose); one that asks for variants is refused.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python}
 all=(prepare train_codec train_reference train_analysis finetune_joint finetune_separate evaluate)
 overlay=${1:-}
 shift || true
@@ -19,6 +20,7 @@ if [ ! -f params.yaml ]; then
   echo "error: params.yaml is missing; run lgc compose in the project's root" >&2
   exit 1
 fi
+"$python" "$here/../check_params.py"
 
 kubectl -n lgc create configmap lgc-params --from-file=params.yaml --dry-run=client -o yaml | kubectl apply -f -
 for stage in "${stages[@]}"; do

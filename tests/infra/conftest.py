@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
+
+from lgc.config.load import compose
 
 INFRA = Path(__file__).parents[2] / "infra"
 
@@ -13,3 +18,9 @@ INFRA = Path(__file__).parents[2] / "infra"
 def infra() -> Path:
     """The folder under test."""
     return INFRA
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., str]:
+    """A params.yaml with overrides, as text."""
+    return cache(lambda *overrides: yaml.safe_dump(compose(overrides, INFRA.parent / "conf")))

@@ -136,7 +136,7 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> Script:
+def script(tmp_path: Path, composed: Callable[..., str]) -> Script:
     """Runs a script of infra/aws with a ray and an aws that note what they are given."""
     for name in ("ray", "aws"):
         fake = tmp_path / "bin" / name
@@ -145,7 +145,7 @@ def script(tmp_path: Path) -> Script:
         fake.chmod(0o755)
     (tmp_path / "settings.json").write_text(json.dumps(SETTINGS))
     (tmp_path / "prices.yaml").write_text(yaml.safe_dump(prices()))
-    (tmp_path / "params.yaml").write_text("a: 1\n")
+    (tmp_path / "params.yaml").write_text(composed())
     environment = {
         **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(tmp_path / "log"),
         "LGC_AWS": str(tmp_path / "state"), "PYTHON": sys.executable, "LGC_POLL_SECONDS": "0", "LGC_DOWN_TRIES": "2",
@@ -226,6 +226,26 @@ def test_without_a_cluster_they_say_what_to_run(script: Script, name: str) -> No
 def test_a_stage_is_a_name_and_no_command(script: Script) -> None:
     script("up.sh", "settings.json", "prices.yaml", "--yes")
     assert script("submit.sh", "x; rm -rf /").stderr.startswith("error: no stage")
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        ("rates=three", "rates"),
+        ("train_baseline.networks=[mbt2018_mean]", "train_baseline.networks"),
+    ],
+)
+def test_variants_are_refused_before_anything_is_submitted(
+    script: Script, tmp_path: Path, composed: Callable[..., str], override: str, names: str
+) -> None:
+    script("up.sh", "settings.json", "prices.yaml", "--yes")
+    before = calls(tmp_path)
+    (tmp_path / "params.yaml").write_text(composed(override))
+    done = script("submit.sh")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: params.yaml: {names} must be empty here, this script trains no variants; ")
+    assert done.stderr.count("\n") == 1
+    assert calls(tmp_path) == before
 
 
 def test_terraform_is_formatted_and_refuses_the_open_internet() -> None:

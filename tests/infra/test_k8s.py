@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import configparser
 import copy
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -224,6 +227,24 @@ def test_everything_that_is_named_exists(name: str) -> None:
             assert wanted <= made
 
 
+@pytest.mark.parametrize("name", ["dev", "gpu", "spot"])
+def test_every_pod_that_can_do_without_keys_has_an_account_for_a_role(name: str) -> None:
+    """Accounts of ours, made before any pod: KubeRay makes none that a head names."""
+    services = built(f"{name}/services")
+    accounts = {m["metadata"]["name"]: m for m in services if m["kind"] == "ServiceAccount"}
+    found = {}
+    for manifest in (*services, *built(f"{name}/cluster"), *built(f"{name}/stages")):
+        for where, pod in pods(manifest):
+            sources = [source for container in pod["containers"] for source in container.get("envFrom", [])]
+            if {"secretRef": {"name": "lgc-s3", "optional": True}} in sources:
+                found[where] = pod["serviceAccountName"]
+                mounted = [one.get("automountServiceAccountToken") for one in (pod, accounts[found[where]])]
+                # the autoscaler in the head's pod asks for pods
+                assert mounted == ([None, None] if where == "head" else [False, False])
+    gpu = {} if name == "dev" else {"gpu": "lgc-worker"}
+    assert found == {"head": "lgc-head", "cpu": "lgc-worker", "lgc-mlflow": "lgc-mlflow", **gpu}
+
+
 def test_the_network_is_closed_but_for_what_is_listed() -> None:
     policies = {
         manifest["metadata"]["name"]: manifest["spec"]
@@ -239,19 +260,37 @@ def test_the_network_is_closed_but_for_what_is_listed() -> None:
     assert {m["spec"].get("type", "ClusterIP") for m in services} == {"ClusterIP"}
 
 
+KUBECTL = r"""#!/bin/sh
+echo "$*" >> "$LOG"
+case "$*" in
+  *" get secret "*jsonpath*) cd "$SECRETS" || exit 1
+    key=${8#*data.}
+    [ ! -f "$5" ] || sed -n "s/^  ${key%\}}: //p" "$5" ;;
+  *" get secret "*) [ -f "$SECRETS/$5" ] ;;
+  *jsonpath*) echo "$STATE" ;;
+  *"create -f -"*) text=$(cat)
+    name=${text#*name: }
+    name=${name%%,*}
+    [ "$name" != "${REFUSED:-}" ] || exit 1
+    echo "$text" | tee "$SECRETS/$name" >> "$LOG" ;;
+  *"apply -f -"*) cat > /dev/null ;;
+esac
+"""
+
+
 @pytest.fixture
 def kubectl(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a script with a kubectl that notes what it is given."""
+    """Runs a script with a kubectl that notes what it is given, and keeps secrets but for the one in REFUSED."""
     fake = tmp_path / "bin" / "kubectl"
     fake.parent.mkdir()
-    fake.write_text(
-        '#!/bin/sh\necho "$*" >> "$LOG"\ncase "$*" in *" get secret "*) exit 1;; *jsonpath*) echo "$STATE";; '
-        '*"create -f -"*) cat >> "$LOG";; *"apply -f -"*) cat > /dev/null;; esac\n'
-    )
+    fake.write_text(KUBECTL)
     fake.chmod(0o755)
+    (tmp_path / "secrets").mkdir()
     environment = {
         "PATH": f"{fake.parent}:{os.environ['PATH']}",
         "LOG": str(tmp_path / "log"),
+        "SECRETS": str(tmp_path / "secrets"),
+        "PYTHON": sys.executable,
         "LGC_POLL_SECONDS": "0",
     }
 
@@ -268,6 +307,8 @@ def test_secrets_are_random_each_time_and_not_printed(kubectl: Callable, tmp_pat
     assert kubectl("secrets.sh", "--dev").returncode == 0
     first = [d["data"] for d in documents(_manifests(tmp_path / "log"))]
     (tmp_path / "log").unlink()
+    shutil.rmtree(tmp_path / "secrets")
+    (tmp_path / "secrets").mkdir()
     done = kubectl("secrets.sh", "--dev")
     second = [d["data"] for d in documents(_manifests(tmp_path / "log"))]
     assert len(first) == len(second) == 6
@@ -282,6 +323,72 @@ def _manifests(log: Path) -> str:
     return "\n".join(text)
 
 
+def _kept(folder: Path) -> dict[str, dict[str, str]]:
+    """Name of each secret that was made -> what it holds."""
+    return {
+        path.name: {key: base64.b64decode(value).decode() for key, value in manifest["data"].items()}
+        for path in folder.iterdir()
+        for manifest in documents(path.read_text())
+    }
+
+
+def _auth(text: str) -> configparser.SectionProxy:
+    """As MLflow reads auth.ini, with interpolation."""
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    return parser["mlflow"]
+
+
+def _belong_together(made: dict[str, dict[str, str]]) -> None:
+    postgres, keys = made["lgc-postgres"]["password"], made["lgc-s3"]
+    auth, uri = _auth(made["lgc-mlflow-auth"]["auth.ini"]), made["lgc-mlflow-server"]["MLFLOW_BACKEND_STORE_URI"]
+    assert auth["admin_password"] == made["lgc-tracking"]["MLFLOW_TRACKING_PASSWORD"]
+    assert auth["database_uri"] == uri == f"postgresql+psycopg2://mlflow:{postgres}@lgc-postgres:5432/mlflow"
+    (credentials,) = json.loads(made["lgc-s3-server"]["config.json"])["identities"][0]["credentials"]
+    assert credentials == {"accessKey": keys["AWS_ACCESS_KEY_ID"], "secretKey": keys["AWS_SECRET_ACCESS_KEY"]}
+    assert len({postgres, auth["admin_password"], *credentials.values()}) == 4
+
+
+SECRETS = ("lgc-postgres", "lgc-s3-server", "lgc-s3", "lgc-tracking", "lgc-mlflow-server", "lgc-mlflow-auth")
+
+
+@pytest.mark.parametrize("refused", SECRETS)
+def test_a_second_run_completes_what_a_refused_secret_left(kubectl: Callable, tmp_path: Path, refused: str) -> None:
+    assert kubectl("secrets.sh", "--dev", REFUSED=refused).returncode == 1
+    first = _kept(tmp_path / "secrets")
+    assert refused not in first
+    done = kubectl("secrets.sh", "--dev")
+    assert done.returncode == 0, done.stderr
+    second = _kept(tmp_path / "secrets")
+    assert set(second) == set(SECRETS)
+    assert {name: second[name] for name in first} == first
+    _belong_together(second)
+
+
+@pytest.mark.parametrize("removed", SECRETS)
+def test_a_secret_that_was_removed_comes_back_as_the_others_need_it(
+    kubectl: Callable, tmp_path: Path, removed: str
+) -> None:
+    assert kubectl("secrets.sh", "--dev").returncode == 0
+    (tmp_path / "secrets" / removed).unlink()
+    assert kubectl("secrets.sh", "--dev").returncode == 0
+    _belong_together(_kept(tmp_path / "secrets"))
+
+
+def test_a_cluster_that_does_not_answer_gets_no_secrets(kubectl: Callable, tmp_path: Path) -> None:
+    done = kubectl("secrets.sh", "--dev", SECRETS=str(tmp_path / "nowhere"))
+    assert done.returncode != 0
+    assert "create" not in (tmp_path / "log").read_text()
+
+
+def test_a_password_with_percent_signs_reaches_mlflow(kubectl: Callable, tmp_path: Path) -> None:
+    uri = "postgresql+psycopg2://u:a%40b%25c@db:5432/mlflow"
+    assert kubectl("secrets.sh", LGC_POSTGRES_URI=uri).returncode == 0
+    made = _kept(tmp_path / "secrets")
+    assert made["lgc-mlflow-server"]["MLFLOW_BACKEND_STORE_URI"] == uri
+    assert _auth(made["lgc-mlflow-auth"]["auth.ini"])["database_uri"] == uri
+
+
 def test_secrets_without_a_database_say_what_to_set(kubectl: Callable) -> None:
     done = kubectl("secrets.sh", LGC_POSTGRES_URI="")
     assert (done.returncode, done.stderr) == (
@@ -290,8 +397,8 @@ def test_secrets_without_a_database_say_what_to_set(kubectl: Callable) -> None:
     )
 
 
-def test_run_applies_one_stage_after_another(kubectl: Callable, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("a: 1\n")
+def test_run_applies_one_stage_after_another(kubectl: Callable, tmp_path: Path, composed: Callable) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
     done = kubectl("run.sh", "gpu", "prepare", "train_codec", STATE="Complete SUCCEEDED")
     assert done.returncode == 0, done.stderr
     applied = [line for line in (tmp_path / "log").read_text().splitlines() if line.startswith("apply -k")]
@@ -309,9 +416,42 @@ def test_run_applies_one_stage_after_another(kubectl: Callable, tmp_path: Path) 
     ],
 )
 def test_run_says_what_went_wrong(
-    kubectl: Callable, tmp_path: Path, words: tuple[str, ...], state: str, says: str
+    kubectl: Callable, tmp_path: Path, composed: Callable, words: tuple[str, ...], state: str, says: str
 ) -> None:
-    (tmp_path / "params.yaml").write_text("a: 1\n")
+    (tmp_path / "params.yaml").write_text(composed())
     done = kubectl("run.sh", *words, STATE=state)
     assert done.returncode in (1, 2)
     assert done.stderr.startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("override", "names"),
+    [
+        ("experiment=paper", "rates and evaluate.leave_out and train_baseline.networks"),
+        ("evaluate.leave_out=[parsing]", "evaluate.leave_out"),
+    ],
+)
+def test_run_refuses_variants_before_anything_is_applied(
+    kubectl: Callable, tmp_path: Path, composed: Callable, override: str, names: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(composed(override))
+    done = kubectl("run.sh", "gpu", STATE="Complete SUCCEEDED")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: params.yaml: {names} must be empty here, this script trains no variants; "
+        "`lgc repro` with runtime.address, or on Slurm, trains them\n"
+    )
+    assert not (tmp_path / "log").exists()
+
+
+def test_run_says_in_one_line_what_it_cannot_read(kubectl: Callable, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: 1\n")
+    done = kubectl("run.sh", "gpu")
+    assert done.stderr.startswith("error: configuration: unknown key a")
+    (tmp_path / "bin/bare").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    (tmp_path / "bin/bare").chmod(0o755)
+    bare = kubectl("run.sh", "gpu", PYTHON="bare")
+    assert bare.stderr.endswith("cannot import lgc (No module named 'lgc'); activate its environment or set PYTHON\n")
+    for failed in (done, bare):
+        assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "log").exists()
