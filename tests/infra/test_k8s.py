@@ -446,11 +446,11 @@ def test_run_refuses_variants_before_anything_is_applied(
 
 def test_run_says_in_one_line_what_it_cannot_read(kubectl: Callable, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("a: 1\n")
-    done = kubectl("run.sh", "gpu")
+    done = kubectl("run.sh", "gpu", STATE="Complete SUCCEEDED")
     assert done.stderr.startswith("error: configuration: unknown key a")
     (tmp_path / "bin/bare").write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     (tmp_path / "bin/bare").chmod(0o755)
-    bare = kubectl("run.sh", "gpu", PYTHON="bare")
+    bare = kubectl("run.sh", "gpu", STATE="Complete SUCCEEDED", PYTHON="bare")
     assert bare.stderr.endswith("cannot import lgc (No module named 'lgc'); activate its environment or set PYTHON\n")
     for failed in (done, bare):
         assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import yaml
 
-from lgc.errors import LgcError
+from lgc.errors import LgcError, without_secrets
 from lgc.evaluation.names import GALLERY, key_of
 from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
@@ -294,9 +294,10 @@ def _mlflow(found: Mapping[str, Any] | None) -> str:
     """Links to the pipeline's run and its stages'; a local store is shown by ``make ui``."""
     if not found:
         return "<p>MLflow: tracking was off.</p>"
-    served = found["uri"].startswith("http")
-    base = found["uri"].rstrip("/") if served else _LOCAL_UI
-    where = "" if served else f" These open while <code>make ui</code> runs; the store is {escape(found['uri'])}."
+    store = without_secrets(found["uri"])  # the page is passed on
+    served = store.startswith("http")
+    base = store.rstrip("/") if served else _LOCAL_UI
+    where = "" if served else f" These open while <code>make ui</code> runs; the store is {escape(store)}."
     runs = f"{base}/#/experiments/{found['experiment']}/runs"
     links = "".join(
         f'<li><a href="{escape(f"{runs}/{run_id}")}">{escape(stage)}</a></li>'
