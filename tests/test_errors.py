@@ -10,14 +10,14 @@ from lgc.errors import without_secrets
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("https://h/a.lgc?X-Amz-Signature=SECRET%3D", "https://h/a.lgc"),
-        ("https://user:SECRET@h:9/a@2x.lgc?x=y@SECRET", "https://h:9/a@2x.lgc"),
-        ("https://SECRET@h/", "https://h/"),
-        ("postgresql+psycopg2://user:SECRET/?#SECRET@h/db", "postgresql+psycopg2://h/db"),
-        ("s3://user:SECRET@b/k.lgc?versionId=SECRET", "s3://b/k.lgc"),
-        ("https:/user:SECRET@h/x.lgc?s=SECRET", "https:/h/x.lgc"),  # as a path
-        ("https://h/a.lgc?s=SECRET: cannot be fetched (no?)", "https://h/a.lgc: cannot be fetched (no?)"),
-        ("no 'http://u:SECRET@h?x=SECRET'; http://u:SECRET@h.", "no 'http://h'; http://h."),
+        ("https://h/a.lgc?X-Amz-Signature=PASSWORD%3D", "https://h/a.lgc"),
+        ("https://user:PASSWORD@h:9/a@2x.lgc?x=y@PASSWORD", "https://h:9/a@2x.lgc"),
+        ("https://PASSWORD@h/", "https://h/"),
+        ("postgresql+psycopg2://user:PASSWORD/?#PASSWORD@h/db", "postgresql+psycopg2://h/db"),
+        ("s3://user:PASSWORD@b/k.lgc?versionId=PASSWORD", "s3://b/k.lgc"),
+        ("https:/user:PASSWORD@h/x.lgc?s=PASSWORD", "https:/h/x.lgc"),  # as a path
+        ("https://h/a.lgc?s=PASSWORD: cannot be fetched (no?)", "https://h/a.lgc: cannot be fetched (no?)"),
+        ("no 'http://u:PASSWORD@h?x=PASSWORD'; http://u:PASSWORD@h.", "no 'http://h'; http://h."),
     ],
 )
 def test_users_and_queries_of_addresses_are_left_out(text: str, shown: str) -> None:

@@ -177,9 +177,9 @@ def test_a_presigned_address_opens_nothing_to_readers_of_the_report(
     server: Any, codec: LayeredCodec, pictures: list[np.ndarray], model_file: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    server.files["/a.lgc?X-Amz-Signature=SECRET"] = codec.compress(pictures[0])
+    server.files["/a.lgc?X-Amz-Signature=PASSWORD"] = codec.compress(pictures[0])
     address = f"{server.address}/a.lgc"
-    words = ["analyze", f"{address}?X-Amz-Signature=SECRET", "-o", str(tmp_path), "--model", str(model_file)]
+    words = ["analyze", f"{address}?X-Amz-Signature=PASSWORD", "-o", str(tmp_path), "--model", str(model_file)]
     monkeypatch.setattr(sys, "argv", ["lgc", *words])
     with pytest.raises(SystemExit) as end:
         main()
@@ -190,17 +190,17 @@ def test_a_presigned_address_opens_nothing_to_readers_of_the_report(
 @pytest.mark.parametrize(
     "words",
     [
-        ["analyze", "http://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET", "--model", "MODEL"],
-        ["analyze", "http://127.0.0.1:9/a.lgc?s= SECRET", "--model", "MODEL"],
-        ["analyze", "http://127.0.0.1:9/a.lgc?s=SECRET", "http://127.0.0.1:9/b/a.lgc?s=SECRET"],
-        ["analyze", "http://127.0.0.1:9/a.lgc?s=SECRET", "-o", ""],
-        ["inspect", "https://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET"],
-        ["decompress", "https://user:SECRET@127.0.0.1:9/a.lgc?s=SECRET"],
-        ["compress", ".", "--model", "https://user:SECRET@127.0.0.1:9/m.safetensors?s=SECRET"],
-        ["model", "pull", "http://user:SECRET@127.0.0.1:9/a.safetensors?s=SECRET"],
-        ["model", "pull", "http://127.0.0.1:9/a.safetensors?s=SECRET", "--sha256", "0"],
-        ["model", "pull", "http://127.0.0.1:9/a.safetensors", "http://user:SECRET@127.0.0.1:9/?SECRET"],
-        ["model", "pull", "models:/faces@champion", "--tracking", "http://user:SECRET@127.0.0.1:9"],
+        ["analyze", "http://user:PASSWORD@127.0.0.1:9/a.lgc?s=PASSWORD", "--model", "MODEL"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s= PASSWORD", "--model", "MODEL"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s=PASSWORD", "http://127.0.0.1:9/b/a.lgc?s=PASSWORD"],
+        ["analyze", "http://127.0.0.1:9/a.lgc?s=PASSWORD", "-o", ""],
+        ["inspect", "https://user:PASSWORD@127.0.0.1:9/a.lgc?s=PASSWORD"],
+        ["decompress", "https://user:PASSWORD@127.0.0.1:9/a.lgc?s=PASSWORD"],
+        ["compress", ".", "--model", "https://user:PASSWORD@127.0.0.1:9/m.safetensors?s=PASSWORD"],
+        ["model", "pull", "http://user:PASSWORD@127.0.0.1:9/a.safetensors?s=PASSWORD"],
+        ["model", "pull", "http://127.0.0.1:9/a.safetensors?s=PASSWORD", "--sha256", "0"],
+        ["model", "pull", "http://127.0.0.1:9/a.safetensors", "http://user:PASSWORD@127.0.0.1:9/?PASSWORD"],
+        ["model", "pull", "models:/faces@champion", "--tracking", "http://user:PASSWORD@127.0.0.1:9"],
     ],
 )
 def test_no_line_has_the_secrets_of_an_address(
@@ -216,4 +216,4 @@ def test_no_line_has_the_secrets_of_an_address(
     assert end.value.code in (1, 2)
     said = "".join(capfd.readouterr())
     assert "127.0.0.1:9" in said
-    assert "SECRET" not in said
+    assert "PASSWORD" not in said

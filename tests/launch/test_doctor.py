@@ -209,11 +209,11 @@ def test_a_store_that_is_gone() -> None:
 def test_no_finding_has_the_secrets_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     (port,) = free_ports(1)
-    where = f"http://user:SECRET@127.0.0.1:{port}"
+    where = f"http://user:PASSWORD@127.0.0.1:{port}"
     for finding in (doctor.tracking(where), doctor.store("S3", replace(S3, endpoint=where))):
         assert finding.state == "failed"
         assert f"http://127.0.0.1:{port}: " in finding.detail
-        assert "SECRET" not in finding.detail
+        assert "PASSWORD" not in finding.detail
 
 
 def test_the_verdict_and_what_is_printed(

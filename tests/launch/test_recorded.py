@@ -75,7 +75,7 @@ def test_a_server_that_is_away_is_told_of_without_its_password(
     config: Config, paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    uri = "http://user:SECRET@127.0.0.1:9"
+    uri = "http://user:PASSWORD@127.0.0.1:9"
     away = replace(config, tracking=replace(config.tracking, uri=uri))
 
     def fail() -> None:
@@ -86,7 +86,7 @@ def test_a_server_that_is_away_is_told_of_without_its_password(
         main(fail)
     said = capsys.readouterr().err
     assert "records wait in the journal" in said
-    assert "SECRET" not in said
+    assert "PASSWORD" not in said
 
 
 def test_a_job_survives_its_journey_as_plain_data() -> None:

@@ -163,12 +163,12 @@ def test_images_artifacts_and_tags_arrive(runs: PipelineRuns, uri: str, tmp_path
 
 
 def test_a_server_that_is_gone_costs_a_line_and_keeps_the_records(tmp_path: Path) -> None:
-    tracker = MlflowTracker(RunAddress("http://user:SECRET@127.0.0.1:9", "0" * 32), tmp_path)
+    tracker = MlflowTracker(RunAddress("http://user:PASSWORD@127.0.0.1:9", "0" * 32), tmp_path)
     tracker.metrics({"train/loss": 1.0}, 1)
     complaint = tracker.close(patience=0.5)
     assert complaint is not None
     assert "not delivered to http://127.0.0.1:9 (" in complaint
-    assert "SECRET" not in complaint
+    assert "PASSWORD" not in complaint
     assert "the next run replays them" in complaint
     assert '"train/loss": 1.0' in (tmp_path / "records.jsonl").read_text()
 
