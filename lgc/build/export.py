@@ -20,7 +20,7 @@ from lgc.data.shards import read_manifest
 from lgc.errors import TrainingError
 from lgc.models.analysis import Analyzer
 from lgc.training.export import export_model
-from lgc.training.objectives import TaskWeights, make_analyzers
+from lgc.training.objectives import make_analyzers
 from lgc.training.state import load_modules, read_state, release
 
 
@@ -79,13 +79,12 @@ def _learnt_heads(name: TrainStage, config: Config, paths: Paths) -> tuple[str, 
     if name == "finetune_separate" or (name == "finetune_joint" and joint.codec.weights.tasks):
         stages.append(joint.task_weights)
 
-    def told(weights: TaskWeights) -> set[str]:
-        counted = {
-            "parsing": known.masks and (weights.parsing or weights.taught),
-            "attributes": known.attributes and weights.attributes,
-            "pose": known.pose and weights.pose,
-        }
-        return {head for head, counts in counted.items() if counts}
+    def count(*terms: str) -> bool:
+        return any(getattr(weights, term) for weights in stages for term in terms)
 
-    learnt = set().union(*map(told, stages))
-    return tuple(head for head in config.model.analyzer.heads if head in learnt)
+    told = {
+        "parsing": known.masks and count("parsing", "taught"),
+        "attributes": known.attributes and count("attributes"),
+        "pose": known.pose and count("pose"),
+    }
+    return tuple(head for head in config.model.analyzer.heads if told[head])

@@ -15,7 +15,7 @@ from lgc.backbones import lpips_weights
 from lgc.config.paths import Paths
 from lgc.config.schema import Config, RuntimeConfig, StorageConfig
 from lgc.data.shards import read_manifest
-from lgc.errors import LgcError, without_secrets
+from lgc.errors import LgcError
 from lgc.launch import storage
 from lgc.launch.doctor_project import project
 from lgc.launch.finding import Finding
@@ -125,18 +125,17 @@ def perceptual_nets(config: Config) -> set[str]:
 
 def tracking(uri: str) -> Finding:
     """That the tracking store answers."""
-    shown = without_secrets(uri)
     try:
         answer = describe(uri)
     except Exception as error:  # whatever the client and its transport raise
         remedy = "check tracking.uri and that the server runs (make services), or set tracking=off"
-        return Finding("MLflow", "failed", f"{shown}: {first_line(error)}", remedy)
-    return Finding("MLflow", "ok", f"{shown}: {answer}")
+        return Finding("MLflow", "failed", f"{uri}: {first_line(error)}", remedy)
+    return Finding("MLflow", "ok", f"{uri}: {answer}")
 
 
 def store(name: str, config: StorageConfig, probe: Callable[[StorageConfig], None] | None = None) -> Finding:
     """That one can write, read and delete in the bucket."""
-    where = f"s3://{config.bucket} at {without_secrets(config.endpoint or 'AWS')}"
+    where = f"s3://{config.bucket} at {config.endpoint or 'AWS'}"
     try:
         (probe or probe_s3)(config)
     except Exception as error:  # boto3 makes its exception classes at run time
@@ -169,6 +168,6 @@ def probe_s3(config: StorageConfig) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, on one line; a client may name the address it asked."""
-    lines = without_secrets(str(error)).strip().splitlines()
+    """What an exception says, on one line."""
+    lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

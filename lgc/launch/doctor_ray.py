@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lgc.backbones import lpips_weights
 from lgc.config.schema import Config
-from lgc.errors import TrainingError, without_secrets
+from lgc.errors import TrainingError
 from lgc.launch import storage
 from lgc.launch.doctor import disk, first_line, perceptual_nets, shared_memory, store, tracking
 from lgc.launch.finding import Finding
@@ -35,7 +35,6 @@ def cluster(config: Config, shared: Path) -> Iterator[Finding]:
     ``shared`` is the folder that every node must see, unless the storage is on S3.
     """
     address = config.runtime.address
-    shown = without_secrets(str(address))
     if is_job_server(address):
         yield from _by_job(config, str(address), shared)
         return
@@ -43,14 +42,14 @@ def cluster(config: Config, shared: Path) -> Iterator[Finding]:
         connect(address)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError
         remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
-        yield Finding("Ray", "failed", f"{shown}: {first_line(error)}", remedy)
+        yield Finding("Ray", "failed", f"{address}: {first_line(error)}", remedy)
         return
     import ray
 
     have, workers = ray.cluster_resources(), config.runtime.workers
     kind = "GPU" if config.runtime.device == "cuda" else "CPU"
     nodes = [node for node in ray.nodes() if node["Alive"]]
-    detail = f"{shown}: {len(nodes)} nodes, {have.get('CPU', 0):.0f} CPU, {have.get('GPU', 0):.0f} GPU"
+    detail = f"{address}: {len(nodes)} nodes, {have.get('CPU', 0):.0f} CPU, {have.get('GPU', 0):.0f} GPU"
     if have.get(kind, 0) < workers:
         yield Finding("Ray", "failed", f"{detail}; runtime.workers is {workers}", f"add nodes or lower it ({kind})")
         return
@@ -71,7 +70,7 @@ def _by_job(config: Config, address: str, shared: Path) -> Iterator[Finding]:
         )
     except TrainingError as error:
         remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
-        yield Finding("Ray", "failed", without_secrets(str(error)), remedy)
+        yield Finding("Ray", "failed", str(error), remedy)
         return
     for line in said.splitlines():
         if line.startswith(FINDING):

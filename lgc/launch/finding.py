@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lgc.errors import without_secrets
+
 State = Literal["ok", "warning", "failed"]
 
 
@@ -17,3 +19,7 @@ class Finding:
     detail: str
     remedy: str = ""
     """What to do, unless the state is ok."""
+
+    def __post_init__(self) -> None:
+        """Take secrets out of addresses in ``detail``: of a server that was asked, and of what its client says."""
+        object.__setattr__(self, "detail", without_secrets(self.detail))
