@@ -7,10 +7,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from lgc.errors import LgcError
 
 _ROOM: Final = 200
 """Bytes of a name; file systems take 255."""
@@ -20,9 +23,12 @@ _ROOM: Final = 200
 def replacing_file(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside ``path``; what is written there takes its place when the block succeeds.
 
-    The file gets the mode that this process gives its files, whatever it is written with.
+    The file gets the mode that this process gives its files, whatever it is written with. A link stays one: what it
+    points to is replaced.
     """
-    partial = path.with_name(f".{_short(path.name)}.{os.getpid()}.partial")
+    path = Path(os.path.realpath(path))
+    # no two threads are in one call, and ids repeat in containers, where what a killed process left is written over
+    partial = path.with_name(f".{_short(path.name)}.{threading.get_native_id()}.partial")
     try:
         partial.touch()
         mode = partial.stat().st_mode
@@ -37,7 +43,13 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``path`` that takes its place, as a whole, when the block succeeds."""
+    """Yield an empty folder beside ``path`` that takes its place, as a whole, when the block succeeds.
+
+    Of a link, what it points to is replaced. Raises :class:`LgcError` when ``path`` is a file.
+    """
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise LgcError(f"{path}: is a file, and would be replaced by a folder; remove it or name another")
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{_short(path.name)}.partial-", dir=path.parent))
     try:

@@ -6,14 +6,16 @@ Pictures outside a network are uint8 RGB arrays (H, W, 3); inside they are float
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from lgc.atomic import replacing_file
 from lgc.errors import ImageError
@@ -21,6 +23,16 @@ from lgc.errors import ImageError
 MAX_SIDE: Final = 8192
 """Largest width or height, in pixels, that lgc reads or declares in a file."""
 
+FORMATS: Final = (
+    "PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000", "TIFF", "BMP", "DIB", "GIF", "PPM", "QOI", "PSD", "PCX",
+    "SGI", "SUN", "TGA",
+)  # fmt: skip
+"""What photographs come as, in Pillow's words. A telephone's MPO is a JPEG to it; TGA has no signature.
+
+Left to itself, Pillow goes by the bytes and not by the name, and starts Ghostscript for those of an EPS.
+"""
+_RESIZING: Final = frozenset({"ICO", "ICNS"})
+"""Formats of which Pillow writes a picture in sizes of its own choice."""
 _SAVE_OPTIONS: Final[Mapping[str, Mapping[str, int]]] = {
     "JPEG": {"quality": 95},
     "WEBP": {"quality": 95},
@@ -37,6 +49,10 @@ _ORIENTATIONS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN_BITS_AS_INTEGERS: Final = frozenset({"PNG", "PPM"})
+_STRAIGHT: Final = {"La": "LA", "RGBa": "RGBA"}
+"""Modes whose colours are multiplied with their opacity, and those where they are not."""
+_SAME_COLOUR: Final = 2
+"""Levels of 255 by which the many profiles called sRGB differ."""
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
 
@@ -44,14 +60,15 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
     """Read a photograph as a person sees it: uint8 RGB (H, W, 3).
 
     EXIF rotation is applied, transparency is laid over white, 16-bit is scaled to 8, palette, grey and
-    CMYK become RGB. Raises :class:`ImageError` for anything that is no picture, is larger than 8192 x 8192
+    CMYK become RGB, and colours are sRGB: those of an embedded profile are converted, unless it is unusable.
+    Raises :class:`ImageError` for anything that is none of :data:`FORMATS`, is larger than 8192 x 8192
     or has 32-bit values, whose range no standard names.
     """
     name = getattr(source, "name", source) if not isinstance(source, Path | str) else source
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decompression bombs are refused by size, odd EXIF does not matter
-            with Image.open(source) as picture:
+            with open_picture(source) as picture:
                 check_size(*picture.size, where=str(name))
                 return from_pil(picture)
     except FileNotFoundError:
@@ -64,16 +81,31 @@ def read(source: Path | str | IO[bytes]) -> np.ndarray:
         raise ImageError(f"{name}: cannot be read as a photograph ({_reason(error)})") from error
 
 
+def open_picture(source: Path | str | IO[bytes]) -> Image.Image:
+    """Pillow's own reader of a file, nothing decoded yet; raises what it raises for all but :data:`FORMATS`."""
+    Image.init()
+    return Image.open(source, formats=[kind for kind in FORMATS if kind in Image.OPEN])
+
+
 def count_frames(path: Path) -> int:
     """Pictures in a file that :func:`read` can read: 1, or more where an animation or pages follow the first.
 
     The further pictures of a telephone's JPEG (MPO) are previews and depth, and do not count.
     """
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))
     except Exception:  # what is damaged behind the first picture
         return 1
+
+
+def is_turned(path: Path) -> bool:
+    """Whether :func:`read` turns or mirrors the picture in a file that it can read, as its EXIF says."""
+    try:
+        with open_picture(path) as picture:
+            return _turn(picture) is not None
+    except Exception as error:  # as in read
+        raise ImageError(f"{path}: cannot be read as a photograph ({_reason(error)})") from error
 
 
 def from_pil(picture: Image.Image) -> np.ndarray:
@@ -81,14 +113,19 @@ def from_pil(picture: Image.Image) -> np.ndarray:
     try:
         _check_range_is_known(picture)
         picture.load()
-        picture = _upright(picture)
+        profile = picture.info.get("icc_profile")
+        if (method := _turn(picture)) is not None:
+            picture = picture.transpose(method)
         if picture.mode.startswith("I"):
-            values = np.asarray(picture, np.float64) / 257.0  # 16-bit greyscale: 65535 / 255
-            return np.repeat(np.clip(values + 0.5, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-        if "A" in picture.getbands() or "transparency" in picture.info:
+            picture = _eight_bits(picture)
+        if picture.mode in _STRAIGHT:
+            picture = picture.convert(_STRAIGHT[picture.mode])
+        if isinstance(profile, bytes):
+            picture = _in_srgb(picture, profile)
+        if picture.has_transparency_data:
             layer = picture.convert("RGBA")
             picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        return np.array(picture.convert("RGB"))
+        return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
     except (OSError, SyntaxError, ValueError, RuntimeError) as error:
         raise ImageError(f"cannot be read as a photograph ({_reason(error)})") from error
 
@@ -103,14 +140,61 @@ def _check_range_is_known(picture: Image.Image) -> None:
         raise ImageError(f"{kind} values, and nothing says which of them is white; save it with 8 or 16 bits")
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation. Unlike Pillow's own function this does not rewrite the rest of the EXIF."""
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """What the EXIF orientation asks for. Pillow's own function would rewrite the rest of the EXIF as well."""
     try:
         orientation = picture.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # a damaged EXIF block says nothing about the pixels
+        return None
+    return _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """16-bit grey -> "L", with white where a PNG names a value that is transparent."""
+    values = np.asarray(picture)
+    grey = np.clip(values / 257.0 + 0.5, 0, 255).astype(np.uint8)  # 65535 / 255
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey)
+
+
+def _in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    """RGB, or RGBA if the picture is transparent somewhere; the picture itself if its profile changes nothing."""
+    mode, transform = _conversion(profile)
+    fits = {"L": picture.mode in ("1", "L", "LA"), "CMYK": picture.mode == "CMYK"}
+    if transform is None or not fits.get(mode, picture.mode not in ("CMYK", "LAB")):
         return picture
-    method = _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
-    return picture if method is None else picture.transpose(method)
+    layer = picture.convert("RGBA") if picture.has_transparency_data else picture
+    colours = transform.apply(layer if layer.mode == mode else layer.convert(mode))
+    if layer.mode == "RGBA":
+        colours.putalpha(layer.getchannel("A"))
+    return colours
+
+
+@lru_cache(maxsize=8)
+def _conversion(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """The mode that an ICC profile speaks of and its way to sRGB; none from sRGB and from what is unusable.
+
+    Relative to white, as editors convert: paper is not yellow, and the darkest ink is black.
+    """
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}[source.profile.xcolor_space.strip()]
+        transform = ImageCms.buildTransform(
+            source,
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        levels = np.stack(np.meshgrid(*[np.arange(0, 256, 15, np.uint8)] * len(mode)), -1)
+        probe = Image.frombytes(mode, (levels.size // len(mode), 1), levels.tobytes())
+        moved = np.asarray(transform.apply(probe), np.int16) - np.asarray(probe.convert("RGB"), np.int16)
+    except Exception:  # profiles are damaged in as many ways as pictures, and a Pillow may have no LittleCMS
+        return "", None
+    return mode, transform if np.abs(moved).max() > _SAME_COLOUR else None
 
 
 def _reason(error: Exception) -> str:
@@ -131,8 +215,8 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
     The file appears whole or not at all. Raises :class:`ImageError`.
     """
     path = Path(path)
-    kind = Image.registered_extensions().get(path.suffix.lower())
-    if kind not in Image.SAVE:
+    kind = _written().get(path.suffix.lower())
+    if kind is None:
         raise ImageError(f"{path}: cannot write pictures as {path.suffix or '(no suffix)'}; use .png")
     try:
         with replacing_file(path) as partial:
@@ -143,7 +227,13 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
 
 def written_suffixes() -> frozenset[str]:
     """In lower case, with their dots: of the formats that :func:`write` writes."""
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.SAVE)
+    return frozenset(_written())
+
+
+def _written() -> dict[str, str]:
+    """Suffix -> format."""
+    kinds = Image.registered_extensions()
+    return {suffix: kind for suffix, kind in kinds.items() if kind in Image.SAVE and kind not in _RESIZING}
 
 
 def to_float(pixels: torch.Tensor) -> torch.Tensor:
@@ -183,7 +273,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     if side == size:
         return np.array(square)
     kind = Image.Resampling.BOX if size < side else Image.Resampling.BICUBIC
-    return np.array(square.resize((size, size), kind, reducing_gap=None))
+    return np.array(square.resize((size, size), kind))
 
 
 def resize_mask(mask: np.ndarray, size: int, classes: int) -> np.ndarray:

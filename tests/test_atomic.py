@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from lgc.atomic import replacing_file, replacing_folder
+from lgc.errors import LgcError
 
 
 def test_a_file_appears_when_the_block_succeeds(tmp_path: Path) -> None:
@@ -58,6 +60,67 @@ def test_a_file_gets_the_mode_of_this_process(tmp_path: Path, umask: int, mode: 
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+
+def test_two_threads_write_one_file(tmp_path: Path) -> None:
+    def write_other() -> None:
+        with replacing_file(tmp_path / "a") as partial:
+            partial.write_text("other")
+
+    with replacing_file(tmp_path / "a") as partial:
+        partial.write_text("mine")
+        thread = threading.Thread(target=write_other)
+        thread.start()
+        thread.join()
+        assert (tmp_path / "a").read_text() == "other"
+    assert (tmp_path / "a").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    """Process ids repeat in containers."""
+    (tmp_path / f".a.{os.getpid()}.partial").write_text("half, and longer than what is written now")
+    with replacing_file(tmp_path / "a") as partial:
+        partial.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "new"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_file_stays_one(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    if there:
+        (tmp_path / "elsewhere/b").write_text("old")
+    (tmp_path / "a").symlink_to("elsewhere/b")
+    with replacing_file(tmp_path / "a") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "a").is_symlink()
+    assert (tmp_path / "elsewhere/b").read_text() == "new"
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_to_a_folder_stays_one(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "elsewhere/b").mkdir(parents=True)
+        (tmp_path / "elsewhere/b/old").write_text("x")
+    (tmp_path / "a").symlink_to("elsewhere/b")
+    with replacing_folder(tmp_path / "a") as fresh:
+        (fresh / "new").write_text("x")
+    assert (tmp_path / "a").is_symlink()
+    assert [path.name for path in (tmp_path / "elsewhere/b").iterdir()] == ["new"]
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path, linked: bool) -> None:
+    (tmp_path / "file").write_text("precious")
+    (tmp_path / "link").symlink_to("file")
+    place = tmp_path / ("link" if linked else "file")
+    with pytest.raises(LgcError, match=rf"{place.name}: is a file, and would be replaced"), replacing_folder(place):
+        pass
+    assert (tmp_path / "file").read_text() == "precious"
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image, ImageCms
 
 from lgc import images
 from lgc.errors import ImageError
@@ -64,6 +64,7 @@ class TestReadModes:
             pytest.param(grey16(200 * 257), "TIFF", {}, (200, 200, 200), id="I;16 TIFF"),
             pytest.param(grey16(200 * 257), "PPM", {}, (200, 200, 200), id="I;16 PGM"),
             pytest.param(one_pixel("CMYK", (255, 0, 0, 0)), "TIFF", {}, (0, 255, 255), id="CMYK"),
+            pytest.param(grey16(65535), "PNG", {"transparency": 0}, WHITE, id="I;16 another value transparent"),
             pytest.param(one_pixel("RGB", (200, 100, 50)), "BMP", {}, (200, 100, 50), id="BMP"),
         ],
     )  # fmt: skip
@@ -74,6 +75,28 @@ class TestReadModes:
         assert pixels.dtype == np.uint8
         assert pixels.shape == (1, 1, 3)
         assert tuple(pixels[0, 0].tolist()) == expected
+
+    @pytest.mark.parametrize("kind", ["GIF", "PPM", "TGA", "JPEG2000", "PCX", "QOI", "SGI", "DIB", "AVIF"])
+    def test_further_formats(self, kind: str) -> None:
+        if kind == "AVIF":
+            pytest.importorskip("PIL._avif", reason="this Pillow was built without avif")
+        picture = file_of(Image.new("RGB", (16, 16), (250, 0, 0)), kind)
+        assert np.abs(images.read(picture).astype(int) - [250, 0, 0]).max() <= 5
+
+    def test_a_transparent_value_of_16_bits(self) -> None:
+        buffer = io.BytesIO()
+        Image.fromarray(np.array([[0, 257]], np.uint16)).save(buffer, "PNG", transparency=0)
+        assert images.read(buffer)[..., 0].tolist() == [[255, 1]]
+
+    @pytest.mark.parametrize("mode", ["La", "RGBa"])
+    def test_colours_multiplied_with_their_opacity(self, mode: str) -> None:
+        straight = one_pixel(f"{mode[:-1]}A", (100,) * (len(mode) - 1) + (51,))
+        assert images.from_pil(straight.convert(mode)).tolist() == [[[224, 224, 224]]]
+
+    def test_a_palette_with_opacity(self) -> None:
+        picture = one_pixel("P", 1)
+        picture.putpalette([10, 20, 30, 255, 100, 100, 100, 51], "RGBA")
+        assert images.from_pil(picture).tolist() == [[[224, 224, 224]]]
 
     def test_cmyk_jpeg(self) -> None:
         pixels = images.read(file_of(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"))
@@ -108,6 +131,116 @@ class TestReadModes:
         Image.new("RGB", (3, 2), (5, 6, 7)).save(tmp_path / "a.png")
         assert images.read(tmp_path / "a.png").shape == (2, 3, 3)
         assert images.read(str(tmp_path / "a.png")).shape == (2, 3, 3)
+
+
+def icc(space: bytes, tags: dict[bytes, bytes], connection: bytes = b"XYZ ") -> bytes:
+    """A profile of a device with colours in ``space``."""
+    table, data, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        table += name + struct.pack(">II", start + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    white = struct.pack(">3i", 63190, 65536, 54061)
+    header = struct.pack(
+        ">I4sI4s4s4s12x4s28x", start + len(data), b"", 0x2400000, b"mntr", space, connection, b"acsp"
+    )
+    return (header + white).ljust(128, b"\0") + table + data
+
+
+def xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def power(gamma: float) -> bytes:
+    return b"curv" + struct.pack(">4xIH", 1, round(gamma * 256))
+
+
+def matrix(red: bytes, green: bytes, blue: bytes, curve: bytes) -> bytes:
+    curves = dict.fromkeys([b"rTRC", b"gTRC", b"bTRC"], curve)
+    return icc(b"RGB ", {b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue, b"wtpt": xyz(0.9642, 1, 0.8249), **curves})
+
+
+def inks() -> bytes:
+    """Bare paper is white, all four inks together are black, any other mixture looks as L*a*b* (50, 70, 60)."""
+    unity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    grid = bytes([255, 128, 128, *[128, 198, 188] * 14, 0, 128, 128])
+    lut = b"mft1" + struct.pack(">4x4B", 4, 3, 2, 0) + unity + bytes(range(256)) * 4 + grid + bytes(range(256)) * 3
+    return icc(b"CMYK", {b"A2B0": lut, b"wtpt": xyz(0.9642, 1, 0.8249)}, b"Lab ")
+
+
+def srgb_curve() -> bytes:
+    x = np.linspace(0, 1, 1024)
+    curve = np.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
+    return b"curv" + struct.pack(">4xI", 1024) + np.round(curve * 65535).astype(">u2").tobytes()
+
+
+DISPLAY_P3 = matrix(
+    xyz(0.51512, 0.2412, -0.00105), xyz(0.29198, 0.69225, 0.04189), xyz(0.1571, 0.06657, 0.78407), power(2.2)
+)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+TABLED_SRGB = matrix(
+    xyz(0.43607, 0.22249, 0.01392), xyz(0.38515, 0.71687, 0.09708), xyz(0.14307, 0.06061, 0.7141), srgb_curve()
+)
+GREY = icc(b"GRAY", {b"kTRC": power(1.0), b"wtpt": xyz(0.9642, 1, 0.8249)})
+
+
+class TestProfiles:
+    @pytest.mark.parametrize(
+        ("picture", "kind", "options", "profile", "expected"),
+        [
+            pytest.param(one_pixel("RGB", (200, 100, 50)), "PNG", {}, DISPLAY_P3, (216, 93, 24), id="RGB"),
+            pytest.param(palette(1), "PNG", {}, DISPLAY_P3, (32, 47, 58), id="P"),
+            pytest.param(one_pixel("RGBA", (200, 100, 50, 0)), "PNG", {}, DISPLAY_P3, WHITE, id="RGBA transparent"),
+            pytest.param(one_pixel("RGBA", (200, 100, 50, 51)), "PNG", {}, DISPLAY_P3, (247, 223, 209), id="RGBA"),
+            pytest.param(
+                one_pixel("RGB", (1, 2, 3)), "PNG", {"transparency": (1, 2, 3)}, DISPLAY_P3, WHITE, id="key"
+            ),
+            pytest.param(one_pixel("L", 55), "PNG", {}, GREY, (128, 128, 128), id="L"),
+            pytest.param(one_pixel("LA", (55, 255)), "PNG", {}, GREY, (128, 128, 128), id="LA"),
+            pytest.param(one_pixel("LA", (55, 0)), "PNG", {}, GREY, WHITE, id="LA transparent"),
+            pytest.param(grey16(55 * 257), "PNG", {}, GREY, (128, 128, 128), id="I;16"),
+            pytest.param(one_pixel("CMYK", (255, 0, 0, 0)), "TIFF", {}, inks(), (228, 36, 16), id="CMYK"),
+            pytest.param(one_pixel("CMYK", (0, 0, 0, 0)), "TIFF", {}, inks(), WHITE, id="CMYK paper"),
+        ],
+    )
+    def test_colours_become_srgb(
+        self, picture: Image.Image, kind: str, options: dict, profile: bytes, expected: tuple[int, int, int]
+    ) -> None:
+        pixels = images.read(file_of(picture, kind, icc_profile=profile, **options))
+        assert np.abs(pixels[0, 0].astype(int) - expected).max() <= 1, pixels
+
+    @pytest.mark.parametrize(
+        ("mode", "profile"),
+        [
+            pytest.param("RGB", SRGB, id="sRGB"),
+            pytest.param("RGB", TABLED_SRGB, id="sRGB in other words"),
+            pytest.param("RGB", b"no profile", id="no profile"),
+            pytest.param("RGB", DISPLAY_P3[:200], id="cut"),
+            pytest.param("RGB", GREY, id="of grey"),
+            pytest.param("RGB", inks(), id="of inks"),
+            pytest.param("CMYK", DISPLAY_P3, id="of light, picture of inks"),
+        ],
+    )
+    def test_pixels_stay(self, mode: str, profile: bytes) -> None:
+        levels = np.random.default_rng(0).integers(0, 256, (9, 7, len(mode)), dtype=np.uint8)
+        picture = Image.frombytes(mode, (7, 9), levels.tobytes())
+        expected = np.array(picture.convert("RGB"))
+        np.testing.assert_array_equal(images.read(file_of(picture, "TIFF", icc_profile=profile)), expected)
+
+    def test_a_pillow_without_littlecms(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def lacking(*_: object) -> None:
+            raise ImportError("The _imagingcms C module is not installed")
+
+        monkeypatch.setattr(ImageCms, "ImageCmsProfile", lacking)
+        images._conversion.cache_clear()
+        picture = file_of(one_pixel("RGB", (200, 100, 50)), icc_profile=DISPLAY_P3)
+        assert images.read(picture).tolist() == [[[200, 100, 50]]]
+        images._conversion.cache_clear()
+
+    def test_the_given_picture_is_not_changed(self) -> None:
+        picture = one_pixel("RGB", (200, 100, 50))
+        picture.info["icc_profile"] = DISPLAY_P3
+        assert images.from_pil(picture)[0, 0, 0] > 210
+        assert picture.getpixel((0, 0)) == (200, 100, 50)
 
 
 def jpeg_with_exif(*entries: tuple[int, int, int, bytes]) -> bytes:
@@ -156,6 +289,20 @@ class TestReadRefuses:
         bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
         with pytest.raises(ImageError):
             images.read(io.BytesIO(bomb))
+
+    def test_other_programs_are_not_started(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Pillow goes by the bytes, whatever the name, and hands those of an EPS to Ghostscript."""
+
+        def start(*_: object) -> None:
+            pytest.fail("Ghostscript was started")
+
+        monkeypatch.setattr(EpsImagePlugin, "Ghostscript", start)
+        Image.new("RGB", (8, 8)).save(tmp_path / "x.png", "EPS")
+        with pytest.raises(ImageError, match=r"x\.png: cannot be read as a photograph"):
+            images.read(tmp_path / "x.png")
+        assert images.count_frames(tmp_path / "x.png") == 1
+        with pytest.raises(ImageError, match=r"x\.png: cannot be read as a photograph"):
+            images.is_turned(tmp_path / "x.png")
 
     def test_largest_side_is_taken(self) -> None:
         assert images.read(file_of(Image.new("1", (8192, 1)))).shape == (1, 8192, 3)
@@ -219,11 +366,21 @@ class TestWrite:
             )
         assert np.abs(images.read(path).astype(int) - 100).max() <= 2
 
-    @pytest.mark.parametrize("name", ["a.xyz", "a", "a.lgc"])
+    @pytest.mark.parametrize("name", ["a.xyz", "a", "a.lgc", "a.ico", "a.icns"])
     def test_unknown_format_leaves_nothing(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(ImageError, match="cannot write pictures as"):
             images.write(tmp_path / name, np.zeros((2, 2, 3), np.uint8))
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("suffix", sorted(images.written_suffixes()))
+    def test_every_format_keeps_the_size_or_refuses(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"a{suffix}"
+        try:
+            images.write(path, np.full((272, 16, 3), 100, np.uint8))
+            pixels = images.read(path)
+        except ImageError:
+            return  # it holds no colour, or is written for other programs
+        assert pixels.shape == (272, 16, 3)
 
     def test_format_that_cannot_hold_colour_keeps_the_old_file(self, tmp_path: Path) -> None:
         (tmp_path / "a.xbm").write_bytes(b"old")

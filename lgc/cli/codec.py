@@ -82,7 +82,7 @@ def compress(
     force: Force = False,
     skip_existing: Skip = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Decode what was written and compare all symbols.")
+        bool, typer.Option("--verify", help="Decode what is to be written and compare all symbols.")
     ] = False,
 ) -> None:
     """Compress pictures (PNG, JPEG, WebP, ...) to .lgc files."""
@@ -94,12 +94,12 @@ def compress(
     before = after = pixels = 0
     with outcome.kept_of(len(items)):
         codec = _load(model, device)
-        for batch in _batches(items, _read_picture, force, outcome):
+        for batch in _batches(items, _read_picture, outcome):
             for (item, picture), data in zip(batch, codec.compress([picture for _, picture in batch]), strict=True):
                 with outcome.noting(item.source):
-                    write_bytes(item.target, data, force)
                     if verify:  # the checksums cover every decoded symbol and mean
-                        codec.latents(read_bytes(item.target))
+                        codec.latents(data)
+                    write_bytes(item.target, data, force)
                     outcome.done += 1
                     before += Path(item.source).stat().st_size
                     after += len(data)
@@ -126,9 +126,10 @@ def decompress(
     items = outcome.still_to_do(items, force, skip_existing)
     with outcome.kept_of(len(items)):
         codec = _load(model, device)
-        for batch in _batches(items, read_bytes, force, outcome):
+        for batch in _batches(items, _read_coded, outcome):
             for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
                 with outcome.noting(item.source):
+                    check_writable(item.target, force)  # it may have come meanwhile
                     make_folder_of(item.target)
                     images.write(item.target, picture)
                     outcome.done += 1
@@ -158,11 +159,11 @@ def analyze(
     items = outcome.still_to_do(items, force, skip_existing)
 
     def read(source: Source) -> bytes:
-        return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else read_bytes(source)
+        return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else _read_coded(source)
 
     with outcome.kept_of(len(items)):
         codec = _load(model, device)
-        for batch in _batches(items, read, force, outcome):
+        for batch in _batches(items, read, outcome):
             for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
                 with outcome.noting(item.source):
                     _write_analysis(item, analysis, layers.value, force, skip_existing)
@@ -201,7 +202,7 @@ def strip(inputs: Inputs, out: Out = None, force: Force = False, skip_existing: 
     with outcome.kept_of(len(items)):
         for item in items:
             with outcome.noting(item.source):
-                write_bytes(item.target, container.strip(read_bytes(item.source)), force)
+                write_bytes(item.target, container.strip(_read_coded(item.source)), force)
                 outcome.done += 1
     raise typer.Exit(outcome.exit_code())
 
@@ -243,6 +244,17 @@ def _is_model(path: Path) -> bool:
     return read_bytes(path, 9)[4:] == bytes(4) + b"{"
 
 
+def _read_coded(path: Source) -> bytes:
+    """A whole .lgc file, or one line when it is longer than any."""
+    from lgc.bitstream.container import MAX_PAYLOAD, SHORTEST_PREFIX
+
+    most = SHORTEST_PREFIX + 2 * MAX_PAYLOAD
+    data = read_bytes(path, most + 1)
+    if len(data) > most:
+        raise BitstreamError(f"{path}: is longer than {most} bytes, which no .lgc file is")
+    return data
+
+
 def _read_picture(path: Path) -> np.ndarray:
     """uint8 RGB (H, W, 3); says so when the file has more than this one picture."""
     from lgc import images
@@ -259,9 +271,7 @@ def _load(model: Path | None, device: str) -> LayeredCodec:
     return lgc.load(find_model(model), device)
 
 
-def _batches(
-    items: Sequence[Item], load: Callable[[Any], Any], force: bool, outcome: Outcome
-) -> Iterator[list[tuple[Item, Any]]]:
+def _batches(items: Sequence[Item], load: Callable[[Any], Any], outcome: Outcome) -> Iterator[list[tuple[Item, Any]]]:
     """Inputs that could be read, a batch at a time; large pictures come in smaller batches.
 
     A batch is emptied before the next is read.
@@ -270,7 +280,6 @@ def _batches(
     pixels = 0
     for item in items:
         with outcome.noting(item.source):
-            check_writable(item.target, force)
             data = load(item.source)
             batch.append((item, data))
             pixels += _pixels(data)
@@ -284,7 +293,7 @@ def _batches(
 
 
 def _pixels(data: Any) -> int:
-    """Of a picture, or of what a .lgc file says that it decodes to."""
+    """Of a picture, or of what a .lgc file says that it decodes to; no fewer than the bytes that it takes itself."""
     from lgc.bitstream.container import parse_header
 
     if not isinstance(data, bytes):
@@ -292,8 +301,8 @@ def _pixels(data: Any) -> int:
     try:
         header, _ = parse_header(data)
     except BitstreamError:  # to be told where it is decoded
-        return 0
-    return header.width * header.height
+        return len(data)
+    return max(len(data), header.width * header.height)
 
 
 def _run(
@@ -339,7 +348,7 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool, sk
 def _file_facts(path: Path) -> dict[str, Any]:
     from lgc.bitstream import container
 
-    data = read_bytes(path)
+    data = _read_coded(path)
     parsed = container.parse(data)
     header, pixels = parsed.header, parsed.header.width * parsed.header.height
     reconstruction = len(parsed.reconstruction or b"")

@@ -146,7 +146,8 @@ def _is_folder(given: Path) -> bool:
 
 
 def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome) -> list[Path]:
-    """In order; folders and files that cannot be looked at are noted, so that none is missing without a word."""
+    """In order. Folders and files that cannot be looked at are noted, and links to folders, which may lead in a
+    circle, are told of: none is missing without a word."""
 
     def note(error: OSError) -> None:
         outcome.failures.append(str(_unreadable(Path(error.filename), error)))
@@ -158,7 +159,12 @@ def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome)
             note(error)
             return False
 
-    found = [Path(here) / name for here, _, names in os.walk(folder, onerror=note) for name in names]
+    found = []
+    for here, folders, names in os.walk(folder, onerror=note):
+        found += [Path(here) / name for name in names]
+        for link in (Path(here) / name for name in sorted(folders)):
+            if link.is_symlink():
+                print(f"note: {link}: a link to a folder is not followed; name it for what is in it", file=sys.stderr)
     return [path for path in sorted(found) if accept(path) and is_file(path)]
 
 

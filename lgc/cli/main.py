@@ -58,6 +58,12 @@ def main() -> None:
     except LgcError as error:
         print(f"error: {without_secrets(str(error))}", file=sys.stderr)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "lgc").partition(".")[0]
+        if package == "lgc" or package in sys.stdlib_module_names:
+            raise
+        print(f"error: the Python module {error.name} is missing; pip install 'lgc[train,eval]'", file=sys.stderr)
+        sys.exit(1)
     except _UsageError as error:
         _tell(error)
         sys.exit(error.exit_code)

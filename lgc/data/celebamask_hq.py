@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from PIL import Image
 
+from lgc import images
 from lgc.data.labels import ATTRIBUTES, CLASSES, PARTS
 from lgc.errors import DataError
 
@@ -142,7 +142,7 @@ def read_mask(sample: Sample) -> np.ndarray | None:
     """Merge the part masks into class indices, later parts over earlier ones.
 
     Returns uint8 (H, W) at the masks' own resolution, or None when the image has no masks.
-    Raises :class:`DataError` when a file is unreadable or the parts differ in size.
+    Raises :class:`DataError` when a file is unusable (:func:`read_part`) or the parts differ in size.
     """
     if not sample.parts:
         return None
@@ -151,17 +151,47 @@ def read_mask(sample: Sample) -> np.ndarray | None:
         path = sample.parts.get(name)
         if path is None:
             continue
-        try:
-            with Image.open(path) as picture:
-                part = np.asarray(picture.convert("L")) > 127
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path}: unreadable mask ({error})") from error
+        part = read_part(path)
         if merged is None:
             merged = np.zeros(part.shape, np.uint8)
         if part.shape != merged.shape:
             raise DataError(f"{path}: is {part.shape}, the other parts of {sample.key} are {merged.shape}")
         merged[part] = index
     return merged
+
+
+def read_part(path: Path) -> np.ndarray:
+    """Where a part is: bool (H, W), values above 127 of 255.
+
+    Raises :class:`DataError` when the file is unreadable, or has values and none of them is above 127.
+    """
+    try:
+        with images.open_picture(path) as picture:
+            values = np.asarray(picture.convert("L"))
+    except Exception as error:  # Pillow's readers raise nearly anything on damaged files
+        raise DataError(f"{path}: unreadable mask ({error})") from error
+    part = values > 127
+    if values.any() and not part.any():
+        raise DataError(f"{path}: unusable mask (its largest value is {values.max()}; write 255 where the part is)")
+    return part
+
+
+def check_fits(sample: Sample, mask: tuple[int, ...], picture: tuple[int, ...]) -> None:
+    """Raise :class:`DataError` unless masks of shape (H, W) lie on the picture of ``sample``, of shape (H, W, 3).
+
+    Masks may be smaller or larger than their picture, and are cropped and scaled as it is.
+    """
+    if images.is_turned(sample.image):
+        raise DataError(
+            f"{sample.image.name}: its EXIF turns it, and nothing says whether its masks are turned; "
+            "save it turned, without EXIF"
+        )
+    rounding = max(picture[:2])  # a pixel of a mask's side, which was rounded when it was scaled
+    if abs(mask[0] * picture[1] - mask[1] * picture[0]) > rounding:
+        raise DataError(
+            f"{sample.image.name}: is {picture[1]} x {picture[0]}, its masks are {mask[1]} x {mask[0]}; "
+            "crop both alike"
+        )
 
 
 def _natural(key: str) -> tuple[int, str]:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-
-from lgc.data.celebamask_hq import SPLITS, Listing, Sample, Split, scan
+from lgc import images
+from lgc.data.celebamask_hq import SPLITS, Listing, Sample, Split, check_fits, read_part, scan
+from lgc.errors import DataError, ImageError
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,9 @@ class DataReport:
     sizes: dict[str, int]
     """``WIDTH x HEIGHT`` -> pictures."""
     problems: Sequence[str]
+    """One line each: what :func:`~lgc.data.celebamask_hq.scan` found, and masks that do not lie on their picture."""
     unreadable: Sequence[str]
-    """Pictures and masks that Pillow cannot decode."""
+    """Pictures and masks that :mod:`lgc.data.prepare` cannot use."""
     duplicates: Sequence[Sequence[str]]
     """Groups of pictures with the same bytes."""
     leaks: Sequence[Sequence[str]]
@@ -75,38 +76,51 @@ def check(root: Path | str, split_rule: Literal["official", "hash"] = "official"
     """Open every picture and mask below ``root``; raises :class:`~lgc.errors.DataError` when there are none."""
     listing: Listing = scan(root, split_rule)
     sizes: dict[str, int] = defaultdict(int)
-    unreadable: list[str] = []
+    problems, unreadable = list(listing.problems), list[str]()
     by_digest: dict[str, list[Sample]] = defaultdict(list)
     readable: list[Sample] = []
     for sample in listing.samples:
-        size = _size(sample.image)
-        if size is None:
+        try:
+            shape = images.read(sample.image).shape
+        except ImageError:
             unreadable.append(sample.image.name)
             continue
         readable.append(sample)
-        sizes[f"{size[0]} x {size[1]}"] += 1
+        sizes[f"{shape[1]} x {shape[0]}"] += 1
         by_digest[hashlib.md5(sample.image.read_bytes(), usedforsecurity=False).hexdigest()].append(sample)
-        unreadable += [path.name for path in sample.parts.values() if _size(path) is None]
+        masks = {path.name: _part_shape(path) for path in sample.parts.values()}
+        unreadable += [name for name, mask in masks.items() if mask is None]
+        problems += _misfits(sample, {mask for mask in masks.values() if mask is not None}, shape)
     groups = [group for group in by_digest.values() if len(group) > 1]
     return DataReport(
         root=listing.root,
         splits={split: _counts([s for s in readable if s.split == split]) for split in SPLITS},
         sizes=dict(sizes),
-        problems=listing.problems,
+        problems=problems,
         unreadable=unreadable,
         duplicates=[[s.image.name for s in group] for group in groups],
         leaks=[[s.image.name for s in group] for group in groups if len({s.split for s in group}) > 1],
     )
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture that decodes to its end, else None."""
+def _part_shape(path: Path) -> tuple[int, ...] | None:
+    """(H, W) of a mask that can be used, else None."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return read_part(path).shape
+    except DataError:
         return None
+
+
+def _misfits(sample: Sample, masks: set[tuple[int, ...]], picture: tuple[int, ...]) -> list[str]:
+    """At most one line: why masks of these shapes are left out though each can be read."""
+    if len(masks) > 1:
+        return [f"{sample.image.name}: its masks differ in size"]
+    try:
+        for mask in masks:
+            check_fits(sample, mask, picture)
+    except DataError as error:
+        return [str(error)]
+    return []
 
 
 def _counts(samples: Sequence[Sample]) -> SplitReport:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -17,8 +15,9 @@ from safetensors.numpy import save_file
 
 from lgc import images
 from lgc.atomic import replacing_file, replacing_folder
-from lgc.data.celebamask_hq import SPLITS, Sample, read_mask, scan
+from lgc.data.celebamask_hq import SPLITS, Sample, check_fits, read_mask, scan
 from lgc.data.labels import ATTRIBUTES, CLASSES
+from lgc.data.processes import mapping
 from lgc.data.shards import Manifest, ShardInfo, SplitInfo
 from lgc.errors import DataError, ImageError
 
@@ -34,7 +33,7 @@ class Row:
     pose: np.ndarray
     source_bytes: int
     broken_mask: bool
-    """Its mask files could not be read."""
+    """Its mask files could not be read, or do not lie on the picture."""
 
 
 def prepare(
@@ -73,14 +72,14 @@ def prepare(
     chosen = {split: _limited(listing.of(split), limit) for split in SPLITS}
     if empty := [split for split in SPLITS if not chosen[split]]:
         raise DataError(f"{source}: no pictures for {', '.join(empty)}; every split needs some")
-    with replacing_folder(Path(out)) as folder:
+    with replacing_folder(Path(out)) as folder, mapping(workers) as run:
         total, done, left_out, masks_left_out = sum(map(len, chosen.values())), 0, 0, 0
         splits: dict[str, SplitInfo] = {}
         load = partial(load_row, image_size=image_size, mask_size=mask_size)
         for split, samples in chosen.items():
             shards: list[ShardInfo] = []
             counts = np.zeros(4, np.int64)
-            rows = _map(load, samples, workers)
+            rows = run(load, samples)
             while batch := list(islice(rows, shard_size)):
                 usable = [row for row in batch if row is not None]
                 left_out += len(batch) - len(usable)
@@ -114,17 +113,19 @@ def prepare(
 def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
     """Read and resample one picture and its annotations; None when the picture is unreadable."""
     try:
-        image = images.resize(images.read(sample.image), image_size)
+        picture = images.read(sample.image)
     except ImageError:
         return None
     mask, broken_mask = None, False
     try:
         mask = read_mask(sample)
+        if mask is not None:
+            check_fits(sample, mask.shape, picture.shape)
     except DataError:
-        broken_mask = True
+        mask, broken_mask = None, True
     return Row(
         key=sample.key,
-        image=image,
+        image=images.resize(picture, image_size),
         mask=None if mask is None else images.resize_mask(mask, mask_size, len(CLASSES)),
         attributes=np.full(len(ATTRIBUTES), -1, np.int8)
         if sample.attributes is None
@@ -137,18 +138,6 @@ def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
 
 def _limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
     return sorted(samples, key=lambda sample: not sample.parts)[:limit] if limit else samples
-
-
-def _map(load: Callable[[Sample], Row | None], samples: Iterable[Sample], workers: int) -> Iterator[Row | None]:
-    if workers <= 1:
-        yield from map(load, samples)
-        return
-    # spawn: a fork of a process that runs torch threads can hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        try:
-            yield from pool.map(load, samples, chunksize=32)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:

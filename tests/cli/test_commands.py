@@ -10,14 +10,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
+from lgc.bitstream import container
 from lgc.bitstream.codec import LayeredCodec
 from lgc.cli import codec as cli_codec
 from lgc.cli.files import Item, Outcome
+from lgc.errors import BitstreamError
 
 LGC = [sys.executable, "-c", "from lgc.cli.main import main; main()"]
 
@@ -275,6 +279,87 @@ def test_a_mask_without_its_report_is_done_again(photos: Path, model_file: Path,
     assert mask.read_text() == "left alone"
 
 
+def test_what_fails_its_verification_is_not_written(
+    photos: Path,
+    model_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    read = LayeredCodec.latents
+
+    def misread(self: LayeredCodec, data: bytes) -> object:
+        if cli_codec._pixels(data) == 40 * 30:
+            raise BitstreamError("semantic layer: checksum mismatch")
+        return read(self, data)
+
+    monkeypatch.setattr(LayeredCodec, "latents", misread)
+    with pytest.raises(typer.Exit) as stopped:
+        cli_codec.compress([photos], tmp_path / "out", model_file, "cpu", verify=True)
+    assert stopped.value.exit_code == 1
+    assert f"{photos / 'a.png'}: semantic layer: checksum mismatch" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "out").rglob("*.lgc")} == {"b.lgc", "c.lgc"}
+
+
+@pytest.mark.parametrize("command", ["decompress", "analyze"])
+def test_an_output_that_appears_meanwhile_is_kept(
+    command: str, codec: LayeredCodec, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.lgc").write_bytes(codec.compress(np.zeros((20, 20, 3), np.uint8)))
+    target = tmp_path / ("a.png" if command == "decompress" else "a.json")
+    load = cli_codec._load
+
+    def load_slowly(*args: Any) -> LayeredCodec:
+        target.write_text("precious")
+        return load(*args)
+
+    monkeypatch.setattr(cli_codec, "_load", load_slowly)
+    with pytest.raises(typer.Exit) as stopped:
+        getattr(cli_codec, command)([str(tmp_path / "a.lgc")] if command == "analyze" else [tmp_path / "a.lgc"],
+                                    model=model_file, device="cpu")  # fmt: skip
+    assert stopped.value.exit_code == 1
+    assert target.read_text() == "precious"
+
+
+def test_a_file_longer_than_any_does_not_stop_the_others(
+    photos: Path, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    coded = tmp_path / "coded"
+    lgc("compress", photos, "-o", coded, "--model", model_file)
+    monkeypatch.setattr(container, "MAX_PAYLOAD", 1 << 16)
+    most = container.SHORTEST_PREFIX + 2 * container.MAX_PAYLOAD
+    with (coded / "b.lgc").open("r+b") as file:
+        file.truncate(1 << 26)
+    told = f"{coded / 'b.lgc'}: is longer than {most} bytes, which no .lgc file is"
+    for run in (
+        lambda: cli_codec.decompress([coded], tmp_path / "decoded", model_file, device="cpu"),
+        lambda: cli_codec.analyze([str(coded)], tmp_path / "read", model_file, device="cpu"),
+        lambda: cli_codec.strip([coded], tmp_path / "cut"),
+        lambda: cli_codec.inspect(sorted(coded.rglob("*.lgc"))),
+    ):
+        with pytest.raises(typer.Exit):
+            run()
+        assert capsys.readouterr().err.splitlines() == [f"error: {told}", "2 done, 1 failed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "module"), [(["data", "generate", "NEW"], "tqdm"), (["compose", "profile=smoke"], "dacite")]
+)
+def test_a_package_that_is_missing_is_one_line(tmp_path: Path, words: list[str], module: str) -> None:
+    words = [str(tmp_path / "new") if word == "NEW" else word for word in words]
+    code = f"import sys; sys.modules[{module!r}] = None; from lgc.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert only_line(done) == f"error: the Python module {module} is missing; pip install 'lgc[train,eval]'"
+
+
+def test_a_missing_part_of_lgc_is_a_fault_of_the_program() -> None:
+    code = "import sys; sys.modules['lgc.progress'] = None; from lgc.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", "generate", "x"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" in done.stderr
+
+
 def test_many_existing_outputs_are_one_line(photos: Path, model_file: Path, tmp_path: Path) -> None:
     words = ["compress", photos, "-o", tmp_path / "out", "--model", model_file]
     assert lgc(*words).returncode == 0
@@ -290,7 +375,7 @@ def test_large_pictures_come_in_smaller_batches(tmp_path: Path, monkeypatch: pyt
         return np.zeros((sizes[int(str(path))], 1, 3), np.uint8)
 
     batches = []
-    for batch in cli_codec._batches(items, load, False, Outcome()):
+    for batch in cli_codec._batches(items, load, Outcome()):
         batches.append([len(picture) for _, picture in batch])
     assert batches == [[10, 40, 70], [1, 200], [99, 2], [1] * 16, [1] * 4]
 
@@ -298,7 +383,8 @@ def test_large_pictures_come_in_smaller_batches(tmp_path: Path, monkeypatch: pyt
 def test_what_is_read_ahead_of_coded_files_is_what_they_decode_to(codec: LayeredCodec) -> None:
     data = codec.compress(np.zeros((33, 50, 3), np.uint8))
     assert cli_codec._pixels(data) == 33 * 50
-    assert cli_codec._pixels(b"damaged") == 0
+    assert cli_codec._pixels(b"damaged") == len(b"damaged")
+    assert cli_codec._pixels(data + bytes(2000)) == len(data) + 2000
 
 
 def test_further_frames_are_not_left_out_without_a_word(model_file: Path, tmp_path: Path) -> None:

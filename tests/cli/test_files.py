@@ -115,6 +115,18 @@ class TestPlan:
         assert len(planned(["."], "new", outcome=outcome)) == 4
         assert outcome.failures == ["gone.png: cannot be read (No such file or directory)"]
 
+    def test_linked_folders_are_not_left_out_without_a_word(self, here: Path, capsys: pytest.CaptureFixture) -> None:
+        (here / "sub" / "link").symlink_to(here)
+        (here / "elsewhere").symlink_to("sub/deep", target_is_directory=True)
+        outcome = Outcome()
+        assert len(planned(["."], "new", outcome=outcome)) == 4
+        assert outcome.failures == []
+        assert capsys.readouterr().err.splitlines() == [
+            f"note: {name}: a link to a folder is not followed; name it for what is in it"
+            for name in ("elsewhere", "sub/link")
+        ]
+        assert planned(["elsewhere"], "new") == [("elsewhere/c.png", "new/c.lgc")]
+
     def test_a_folder_that_cannot_be_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Root may read all, so the refusal is made up."""
         scan = os.scandir

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from lgc.data import celebamask_hq
-from lgc.data.celebamask_hq import hashed_split, official_split, read_mask, scan
+from lgc.data.celebamask_hq import check_fits, hashed_split, official_split, read_mask, scan
 from lgc.errors import DataError
 
 YES, NO = " ".join(["1"] * 40), " ".join(["-1"] * 40)
@@ -198,10 +198,35 @@ class TestReadMask:
         with pytest.raises(DataError, match=r"00000_hair\.png: is \(8, 8\), the other parts of 0 are \(4, 4\)"):
             read_mask(scan(layout_at.root).samples[0])
 
+    @pytest.mark.parametrize("largest", [1, 127])
+    def test_values_that_are_no_mask(self, layout_at: Any, largest: int) -> None:
+        """Written as 0 and 1: every part would be nowhere, and every pixel background."""
+        layout_at.images("0.jpg").mapping({"0": 0})
+        layout_at.mask(0, "skin", half("left"))
+        layout_at.mask(0, "nose", half("top") / 255 * largest)
+        with pytest.raises(
+            DataError, match=rf"00000_nose\.png: unusable mask \(its largest value is {largest}; write"
+        ):
+            read_mask(scan(layout_at.root).samples[0])
+
+    def test_a_part_that_is_nowhere(self, layout_at: Any) -> None:
+        layout_at.images("0.jpg").mapping({"0": 0})
+        layout_at.mask(0, "skin", np.zeros((4, 4)))
+        mask = read_mask(scan(layout_at.root).samples[0])
+        assert mask is not None
+        assert not mask.any()
+
     @pytest.mark.parametrize("content", [b"", b"no picture"])
     def test_unreadable_mask(self, layout_at: Any, content: bytes) -> None:
         layout_at.images("0.jpg").mapping({"0": 0})
         layout_at.mask(0, "skin", half("left")).write_bytes(content)
+        with pytest.raises(DataError, match=r"00000_skin\.png: unreadable mask"):
+            read_mask(scan(layout_at.root).samples[0])
+
+    def test_no_program_is_started_for_a_mask(self, layout_at: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        layout_at.images("0.jpg").mapping({"0": 0})
+        Image.new("RGB", (8, 8), "white").save(layout_at.mask(0, "skin", half("left")), "EPS")
+        monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("Ghostscript was started"))
         with pytest.raises(DataError, match=r"00000_skin\.png: unreadable mask"):
             read_mask(scan(layout_at.root).samples[0])
 
@@ -212,6 +237,44 @@ class TestReadMask:
         path.write_bytes(start[:-4] + b"\0\0\0\x14IDAT" + pixels[:20] + b"crc!" + b"\0\0\0\5\x86\xdc\x0fL")
         with pytest.raises(DataError):
             read_mask(scan(layout_at.root).samples[0])
+
+
+class TestCheckFits:
+    @pytest.mark.parametrize(
+        ("mask", "picture"),
+        [((8, 8), (8, 8)), ((512, 512), (1024, 1024)), ((250, 333), (750, 1000)), ((33, 25), (1000, 750))],
+    )
+    def test_fits(self, layout_at: Any, mask: tuple[int, int], picture: tuple[int, int]) -> None:
+        check_fits(scan(layout_at.images("0.jpg").mapping({"0": 0}).root).samples[0], mask, (*picture, 3))
+
+    @pytest.mark.parametrize(
+        ("mask", "picture", "told"),
+        [
+            ((8, 8), (8, 12), r"0\.jpg: is 12 x 8, its masks are 8 x 8; crop both alike"),
+            ((750, 1000), (1000, 750), "is 750 x 1000, its masks are 1000 x 750"),
+            ((512, 512), (1024, 1030), "is 1030 x 1024"),
+        ],
+    )
+    def test_another_ratio_of_sides(
+        self, layout_at: Any, mask: tuple[int, int], picture: tuple[int, int], told: str
+    ) -> None:
+        (sample,) = scan(layout_at.images("0.jpg").mapping({"0": 0}).root).samples
+        with pytest.raises(DataError, match=told):
+            check_fits(sample, mask, (*picture, 3))
+
+    @pytest.mark.parametrize("orientation", [2, 3, 6])
+    def test_a_picture_that_its_exif_turns(self, layout_at: Any, orientation: int) -> None:
+        (sample,) = scan(layout_at.images("0.jpg").mapping({"0": 0}).root).samples
+        turn(sample.image, orientation)
+        with pytest.raises(DataError, match=r"0\.jpg: its EXIF turns it, and nothing says whether its masks are"):
+            check_fits(sample, (8, 8), (8, 8, 3))
+
+
+def turn(path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as picture:
+        picture.save(path, exif=exif)
 
 
 class TestRealData:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lgc.data import celebamask_hq
 from lgc.data.check import DataReport, SplitReport, check
@@ -42,6 +43,28 @@ def test_unreadable_pictures_and_masks(layout_at: Any, capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     assert "NOT usable" in shown
     assert "00001_hair.png" in shown
+
+
+def test_what_prepare_leaves_out_is_not_called_readable(layout_at: Any) -> None:
+    layout_at.images("0.png", "1.png", "2.png").mapping(ONE_OF_EACH)
+    Image.new("1", (8193, 1)).save(layout_at.root / celebamask_hq.IMAGES / "2.png")
+    layout_at.mask(1, "hair", np.ones((4, 4)))
+    report = check(layout_at.root)
+    assert report.unreadable == ["00001_hair.png", "2.png"]
+    assert not report.usable
+
+
+def test_masks_that_do_not_lie_on_their_picture(layout_at: Any) -> None:
+    layout_at.images("0.png", "1.png", "2.png").mapping(ONE_OF_EACH)
+    layout_at.mask(0, "hair", np.full((4, 8), 255))
+    layout_at.mask(1, "hair", np.full((4, 4), 255))
+    layout_at.mask(1, "skin", np.full((8, 8), 255))
+    report = check(layout_at.root)
+    assert report.unreadable == []
+    assert report.problems[-2:] == [
+        "0.png: is 8 x 8, its masks are 8 x 4; crop both alike",
+        "1.png: its masks differ in size",
+    ]
 
 
 def test_duplicates_and_leaks(layout_at: Any, capsys: pytest.CaptureFixture) -> None:

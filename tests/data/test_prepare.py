@@ -134,10 +134,23 @@ class TestFaults:
         assert manifest.splits["train"].images == before["train"] - 1
         assert len(Split(tmp_path / "out", "train")) == before["train"] - 1
 
-    def test_unreadable_mask_leaves_the_picture_without_annotation(self, own_faces: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("fault", ["unreadable", "0 and 1", "another ratio of sides", "turned"])
+    def test_unusable_mask_leaves_the_picture_without_annotation(
+        self, own_faces: Path, tmp_path: Path, fault: str
+    ) -> None:
         sample = scan(own_faces).of("train")[0]
-        sample.parts["skin"].write_bytes(b"")
+        if fault == "unreadable":
+            sample.parts["skin"].write_bytes(b"")
+        elif fault == "0 and 1":
+            with Image.open(sample.parts["skin"]) as part:
+                Image.fromarray(np.asarray(part).astype(np.uint8)).save(sample.parts["skin"])
+        else:
+            exif = Image.Exif()
+            exif[0x0112] = 3 if fault == "turned" else 1
+            with Image.open(sample.image) as picture:
+                picture.crop((0, 0, 64, 64 if fault == "turned" else 48)).save(sample.image, exif=exif)
         manifest = run(own_faces, tmp_path / "out")
+        assert manifest.masks_left_out == 1
         assert manifest.splits["train"].masks == manifest.splits["train"].images - 1
         split = Split(tmp_path / "out", "train")
         assert split.has_mask.tolist() == [False] + [True] * (len(split) - 1)

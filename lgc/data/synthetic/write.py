@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +14,7 @@ from PIL import Image
 from lgc.atomic import replacing_folder
 from lgc.data import celebamask_hq as layout
 from lgc.data.labels import ATTRIBUTES, CLASSES
+from lgc.data.processes import mapping
 from lgc.data.synthetic.draw import draw_face, identity_of
 from lgc.errors import DataError
 
@@ -68,8 +67,8 @@ def write_dataset(
         _make_folders(unfinished, count)
         jobs = [_Job(unfinished, seed, index, size) for index in range(count)]
         rows = []
-        with _mapping(workers) as run:
-            for row in run(jobs):
+        with mapping(workers) as run:
+            for row in run(_write_one, jobs):
                 rows.append(row)
                 if progress is not None:
                     progress(len(rows))
@@ -112,16 +111,6 @@ def _make_folders(root: Path, count: int) -> None:
     (root / layout.IMAGES).mkdir(parents=True)
     for folder in range((count - 1) // layout.MASKS_PER_FOLDER + 1):
         (root / layout.MASKS / str(folder)).mkdir(parents=True)
-
-
-@contextmanager
-def _mapping(workers: int) -> Iterator[Callable[[list[_Job]], Iterator[_Row]]]:
-    """A lazy map over the jobs, in this process or in ``workers`` others."""
-    if workers == 1:
-        yield lambda jobs: map(_write_one, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield lambda jobs: pool.imap(_write_one, jobs, chunksize=8)
 
 
 def _write_one(job: _Job) -> _Row:
