@@ -1,6 +1,8 @@
 # Each target makes the environment it needs. Python 3.11+ and make are all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
+# Compiling all that is installed takes as long as installing it; most of it is never imported.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c requirements/constraints.txt
 export DVC_NO_ANALYTICS := 1
 
 .PHONY: repro test test-slow test-services test-torch lint report sweep ui services services-down lock audit golden clean
@@ -8,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 repro: .venv/.ready  ## run the pipeline; quick when nothing changed
 	@$(BIN)/lgc repro
 
-test: lint  ## everything that CI checks
+test: lint  ## everything but what takes minutes; CI runs test-services as well
 	@$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not gpu"
 
 test-slow: .venv/.services  ## the checks that take minutes
@@ -17,10 +19,11 @@ test-slow: .venv/.services  ## the checks that take minutes
 # The library's own dependencies alone, beside the torch (and with PYTHON=... the Python) that is asked for.
 # CUDA builds of torch take gigabytes.
 VERSION ?= 2.11.0
+TORCH_ENV = .venv-torch-$(VERSION)-$(notdir $(PYTHON))
 test-torch:  ## files decode alike in another torch: make test-torch VERSION=2.11.0
-	@test -x .venv-torch-$(VERSION)/bin/python || $(PYTHON) -m venv .venv-torch-$(VERSION)
-	@.venv-torch-$(VERSION)/bin/pip install --quiet --disable-pip-version-check "torch==$(VERSION)" -e . pytest
-	@.venv-torch-$(VERSION)/bin/pytest -q -m "not slow and not gpu" -rs tests/golden tests/fuzz tests/entropy/test_coder.py \
+	@test -x $(TORCH_ENV)/bin/python || $(PYTHON) -m venv $(TORCH_ENV)
+	@$(TORCH_ENV)/bin/pip install --quiet --disable-pip-version-check "torch==$(VERSION)" -e . pytest
+	@$(TORCH_ENV)/bin/pytest -q -m "not slow and not gpu" -rs tests/golden tests/fuzz tests/entropy/test_coder.py \
 		tests/entropy/test_exact.py tests/entropy/test_tables.py tests/bitstream/test_container.py tests/bitstream/test_codec.py
 
 test-services: .venv/.services  ## the whole pipeline once against PostgreSQL, an S3 store and MLflow
@@ -57,21 +60,21 @@ audit: .venv/.lock  ## look the locked versions up among known vulnerabilities; 
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/mlflow.lock
 
 clean:  ## remove results, keep the environment
-	rm -rf outputs report runs sweeps mlflow.db* mlartifacts
+	rm -rf outputs report runs sweeps mlflow.db* mlruns mlartifacts
 
 .venv/.ready: pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a few minutes)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[dev]'
+	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
 .venv/.services: .venv/.ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[services]'
+	@$(INSTALL) -e '.[services]'
 	@touch $@
 
 .venv/.lock: .venv/.ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt -e '.[lock]'
+	@$(INSTALL) -e '.[lock]'
 	@touch $@
 
 golden: .venv/.ready  ## retrain the golden model and its files; only for a new format version

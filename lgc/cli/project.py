@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lgc.errors import ConfigError, LgcError
-from lgc.launch.interrupts import on_signals
 
 Overrides = Annotated[
     list[str] | None,
@@ -54,7 +52,10 @@ def repro(
         typer.Argument(metavar="[DVC ARGUMENTS]...", help="For `dvc repro`, options too.", show_default=False),
     ] = None,
 ) -> None:
-    """Run the pipeline: `dvc repro`, with one Ray for all stages when the configuration asks for a local one."""
+    """Run the pipeline: `dvc repro`, with one Ray for all stages when the configuration asks for a local one.
+
+    Without arguments, stages that need nothing of one another run side by side (`runtime.stages`).
+    """
     if not Path("dvc.yaml").is_file():
         raise LgcError("no dvc.yaml here; run this in the project's root")
     command, environment = [_program("dvc"), "repro", *(arguments or [])], _environment()
@@ -63,44 +64,33 @@ def repro(
         _replay_records()
         return
     from lgc.config.load import load
+    from lgc.launch.room import check_room, joins_cluster, stages_at_once
 
     runtime = load().runtime
-    if runtime.address:
+    if joins_cluster(runtime):
         from lgc.cli.doctor import is_healthy
         from lgc.config.paths import Paths
 
         if not is_healthy(load(), Paths.here()):
             raise LgcError("the cluster is not ready (see above); nothing was started")
-    from lgc.launch.room import check_room, joins_cluster
-
-    if runtime.engine != "ray" or joins_cluster(runtime):
-        raise typer.Exit(_passing_interrupts_on(command, environment))
-    from lgc.launch.cluster import local_cluster
-
     check_room(runtime)
-    with local_cluster() as variables:
-        raise typer.Exit(_passing_interrupts_on(command, {**environment, **variables}))
+    at_once = 1 if arguments else stages_at_once(runtime)
+    with contextlib.ExitStack() as stack:
+        if runtime.engine == "ray" and not joins_cluster(runtime):
+            from lgc.launch.cluster import local_cluster
+
+            environment |= stack.enter_context(local_cluster())
+        raise typer.Exit(_run(command, at_once, environment))
 
 
-def _passing_interrupts_on(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Exit code of a command that is asked to stop when we are, once, and then waited for.
+def _run(command: list[str], at_once: int, environment: Mapping[str, str]) -> int:
+    """Exit code of DVC: once for all stages, or once for each where several may run together."""
+    from lgc.launch.pipeline import run_stages, stages_to_run
 
-    It gets a process group of its own: a terminal's Ctrl-C would reach its stage beside us, while a scheduler or
-    ``kill`` would end us alone and leave the stage behind without its Ray. DVC passes over SIGINT and waits for the
-    stage, whatever we were sent.
-    """
-    asked: list[int] = []
-    child = subprocess.Popen(command, env=dict(environment), start_new_session=True)
-
-    def pass_on(signum: int) -> None:
-        asked.append(signum)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGINT)
-
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
-    with on_signals(numbers, pass_on):
-        code = child.wait()
-    return 128 + asked[0] if asked and code else code
+    if at_once == 1:
+        return run_stages({"all": set()}, lambda _: command, 1, environment)
+    one = [_program("dvc"), "--wait-for-lock", "repro", "--single-item"]
+    return run_stages(stages_to_run(), lambda name: [*one, name], at_once, environment)
 
 
 def up_to_date() -> bool:
@@ -115,10 +105,14 @@ def _replay_records() -> None:
 
     from lgc.tracking.journal import unsent_journals
 
-    storage = str(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["runtime"]["storage"])
-    folder = Path("runs" if "://" in storage else storage) / "journal"
+    place = str(yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["runtime"]["storage"])
+    folder = Path("runs" if "://" in place else place) / "journal"
     if unsent_journals(folder):
+        from lgc.config.load import load
+        from lgc.launch import storage
         from lgc.tracking.mlflow import replay
+
+        storage.apply(load().storage)  # where the server's artifacts go
 
         for line in replay(folder):
             print(line, file=sys.stderr)

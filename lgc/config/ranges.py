@@ -20,7 +20,7 @@ PART: Final[Range] = (lambda number: 0 <= number < 1, "at least 0 and below 1")
 _NAMES: Final[tuple[tuple[Range, str], ...]] = (
     (POSITIVE, "samples batch_size validation_images clip_norm lr learning_rates discriminator_lr analyzer_lr"),
     (POSITIVE, "channels latent_channels hidden discriminator_width size scale count qualities"),
-    (POSITIVE, "bootstrap sheet_images workers prepare_workers evaluate_workers"),
+    (POSITIVE, "bootstrap sheet_images stages workers prepare_workers evaluate_workers"),
     (LIMIT, "limit min_workers system_seconds semantic reconstruction"),
     (SHARE, "perceptual_from adversarial_from quantise_from base_share annotated_share lr_floor splits"),
     (PART, "zoom shift colour ema_decay"),

@@ -238,6 +238,8 @@ class RuntimeConfig:
     address: str | None
     """Of a Ray cluster: ``auto`` or ``host:port`` joins it, ``http(s)://host:8265`` submits training stages to its
     job server; null starts one on this machine."""
+    stages: int
+    """Training stages that `lgc repro` runs side by side, where none needs another and there is room for all."""
     workers: int
     min_workers: int | None
     """Fewest workers that training goes on with when nodes are lost; null waits until all are back."""

@@ -38,3 +38,17 @@ def check_room(runtime: RuntimeConfig) -> None:
     """:class:`TrainingError` when Ray on this machine alone could not start the workers."""
     if (found := lacking(runtime)) is not None:
         raise TrainingError(f"{found}; set runtime.workers and runtime.device, or name a cluster in runtime.address")
+
+
+def stages_at_once(runtime: RuntimeConfig) -> int:
+    """How many stages `lgc repro` runs together: ``runtime.stages``, or as many as find room on this machine.
+
+    A cluster of others' is asked for all of them; Ray gives each its workers when there are some.
+    """
+    if joins_cluster(runtime):
+        return runtime.stages
+    workers = runtime.workers if runtime.engine == "ray" else 1
+    room = (os.cpu_count() or 1) // workers
+    if runtime.device != "cpu" and gpus_here() >= workers:
+        room = gpus_here() // workers if runtime.engine == "ray" else 1  # without Ray all would take the first
+    return max(1, min(runtime.stages, room))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -260,10 +261,21 @@ def _open(name: str, key: str, config: Config, paths: Paths, params: Mapping[str
         tags={**provenance(paths), **environment_facts()},
     )
     try:
-        return RunAddress(uri, open_run(uri, opening))
+        with _alone(storage_folder(config, paths)):
+            return RunAddress(uri, open_run(uri, opening))
     except Exception as error:  # whatever the client and its transport raise must not end training
         _say(f"{_complaint(error)}, records wait in the journal")
         return RunAddress(uri, None, opening)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """While others wait: two stages that begin at once would both make the store, or the pipeline's run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".opening").open("w") as file:
+        with suppress(OSError):  # file systems without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def environment_facts() -> dict[str, str]:

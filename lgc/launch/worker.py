@@ -18,6 +18,7 @@ from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary
 from lgc.errors import TrainingError
 from lgc.launch.inputs import Input, materialise
+from lgc.launch.pipeline import SIDE_BY_SIDE
 from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
@@ -127,8 +128,14 @@ def _tracked(job: Job, system_seconds: float | None, context: Context) -> Iterat
 
 
 def threads_for(configured: int | None, workers: int) -> int:
-    """Torch threads a worker: as configured, or an equal share of the cores this process may use."""
-    return configured or max(1, len(os.sched_getaffinity(0)) // max(1, workers))
+    """Torch threads a worker: as configured, or an equal share of the cores this process may use.
+
+    Stages that `lgc repro` runs side by side share them, too: threads that wait for one another for a core cost more
+    than they bring.
+    """
+    stages = int(os.environ.get(SIDE_BY_SIDE, "1"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return configured or max(1, cores // max(1, workers * stages))
 
 
 def pick_device(configured: str) -> torch.device:

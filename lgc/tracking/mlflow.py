@@ -21,6 +21,7 @@ from lgc.tracking.journal import Journal, Record, unsent_journals
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PIPELINE_TAG: Final = "lgc.pipeline"
 STAGE_TAG: Final = "lgc.stage"
@@ -193,9 +194,7 @@ def family(address: RunAddress) -> tuple[str, dict[str, str]]:
     assert address.run_id is not None
     run = asked.get_run(address.run_id)
     parent = run.data.tags[PARENT_TAG]
-    children = asked.search_runs(
-        [run.info.experiment_id], f"tags.`{PARENT_TAG}` = '{parent}'", order_by=["attributes.start_time ASC"]
-    )
+    children = _children(asked, run.info.experiment_id, parent)
     stages = {child.data.tags[STAGE_TAG]: child.info.run_id for child in children}
     return run.info.experiment_id, {"pipeline": parent, **stages}
 
@@ -265,7 +264,7 @@ class MlflowTracker:
         self._journal.append({"kind": "start", "text": f"{_clock()} {text}"})
 
     def end(self, status: str) -> None:
-        """Close the run as FINISHED, FAILED or KILLED, and its parent with it."""
+        """Close the run as FINISHED, FAILED or KILLED, and its parent with it when no other stage runs."""
         self._journal.append({"kind": "end", "status": status, "time": _now()})
 
     def close(self, patience: float = 30.0) -> str | None:
@@ -332,10 +331,9 @@ class MlflowTracker:
             if record["text"] not in starts.values():  # a record may come twice
                 self._client.set_tag(run, f"{START_TAG}.{len(starts) + 1:02}", record["text"])
         elif record["kind"] == "end":
-            parent = self._client.get_run(run).data.tags.get(PARENT_TAG)
-            for one in (run, parent):
-                if one is not None:
-                    self._client.set_terminated(one, record["status"], record["time"])
+            self._client.set_terminated(run, record["status"], record["time"])
+            if (parent := self._client.get_run(run).data.tags.get(PARENT_TAG)) is not None:
+                self._end_parent(parent, record)
         elif record["kind"] == "tags":
             for name, value in record["values"].items():
                 self._client.set_tag(run, name, value)
@@ -351,6 +349,25 @@ class MlflowTracker:
                     timestamp=record["time"],
                 )
             Path(record["path"]).unlink(missing_ok=True)
+
+    def _end_parent(self, parent: str, record: Record) -> None:
+        """Close the pipeline's run, unless another stage of it still runs: as this one, or as one that went worse."""
+        assert self._client is not None
+        experiment = self._client.get_run(parent).info.experiment_id
+        statuses = {
+            stage.data.tags[STAGE_TAG]: stage.info.status for stage in _children(self._client, experiment, parent)
+        }
+        if "RUNNING" not in statuses.values():
+            worse = [status for status in statuses.values() if status != "FINISHED"]
+            status = worse[0] if worse and record["status"] == "FINISHED" else record["status"]
+            self._client.set_terminated(parent, status, record["time"])
+
+
+def _children(asked: MlflowClient, experiment: str, parent: str) -> Iterable[Run]:
+    """Runs of a pipeline's stages, the earliest first."""
+    return asked.search_runs(
+        [experiment], f"tags.`{PARENT_TAG}` = '{parent}'", order_by=["attributes.start_time ASC"]
+    )
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

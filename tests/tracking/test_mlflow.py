@@ -58,6 +58,24 @@ def test_a_stage_is_one_child_over_all_attempts(runs: PipelineRuns, uri: str) ->
     assert run.info.status == "RUNNING"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "whole"),
+    [("FINISHED", "FINISHED", "FINISHED"), ("FAILED", "FINISHED", "FAILED"), ("FINISHED", "KILLED", "KILLED")],
+)
+def test_a_pipeline_runs_until_its_last_stage_ended_and_is_no_better_than_any(
+    first: str, second: str, whole: str, runs: PipelineRuns, uri: str, tmp_path: Path
+) -> None:
+    parent = runs.parent(f"side by side {first} {second}", "pipeline", {})
+    stages = [runs.stage(parent, name, "key", {}, {}) for name in ("train_codec", "train_reference")]
+    seen = []
+    for stage, status in zip(stages, (first, second), strict=True):
+        tracker = MlflowTracker(RunAddress(uri, stage), tmp_path / stage)
+        tracker.end(status)
+        assert tracker.close() is None
+        seen.append(client(uri).get_run(parent).info.status)
+    assert seen == ["RUNNING", whole]
+
+
 def test_the_family_is_the_parent_and_the_latest_run_of_each_stage(runs: PipelineRuns, uri: str) -> None:
     parent = runs.parent("key-f", "pipeline", {})
     runs.stage(parent, "train_codec", "old", {}, {})
@@ -180,7 +198,7 @@ def opening(tmp_path: Path, pipeline: str, key: str) -> Opening:
 
 
 def test_a_run_opened_after_the_server_was_away_has_everything(uri: str, tmp_path: Path) -> None:
-    address = RunAddress("http://127.0.0.1:9", None, opening(tmp_path, "key-f", "fp-f"))
+    address = RunAddress("http://127.0.0.1:9", None, opening(tmp_path, "key-away", "fp-f"))
     away = MlflowTracker(address, tmp_path / "journals" / "train_codec-fp-f")
     away.start("1 x cpu")
     away.metrics({"train/loss": 1.0}, 1)

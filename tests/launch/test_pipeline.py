@@ -1,0 +1,139 @@
+"""Stages side by side: what runs, when, and what stops it. A stage here is a line of Python that leaves a trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from lgc.config.load import compose, parse
+from lgc.launch import room
+from lgc.launch.pipeline import SIDE_BY_SIDE, run_stages, with_dependents
+from lgc.launch.room import stages_at_once
+from lgc.launch.worker import threads_for
+from lgc.progress import ROW
+
+CONF = Path(__file__).parents[2] / "conf"
+NEEDS = {"codec": {"data"}, "data": set(), "heads": {"codec", "rgb"}, "rgb": {"data"}, "rate": {"data"}}
+Trace = Callable[[str], Sequence[str]]
+
+
+@pytest.fixture
+def trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "trace"
+
+
+def stage(body: str = "time.sleep(0.3)") -> Trace:
+    """Writes its name, companions and row when it begins and its name when it has ended."""
+    begins = f"say(sys.argv[1], os.environ['{SIDE_BY_SIDE}'], os.environ['{ROW}'])"
+    lines = (
+        "import os, signal, sys, time",
+        "def say(*words): open('trace', 'a').write(' '.join(words) + '\\n')",
+        begins,
+        body,
+        "say(sys.argv[1])",
+    )
+    return lambda name: [sys.executable, "-c", "\n".join(lines), name]
+
+
+def run(needs: dict[str, set[str]], command: Trace, at_once: int = 2) -> int:
+    return run_stages(needs, command, at_once, dict(os.environ))
+
+
+def test_what_needs_a_changed_stage_runs_too() -> None:
+    assert with_dependents(NEEDS, ["rgb"]) == {"rgb": set(), "heads": {"rgb"}}
+    assert with_dependents(NEEDS, ["data"]) == NEEDS
+    assert with_dependents(NEEDS, []) == {}
+    assert with_dependents(NEEDS, ["of another project"]) == {}
+
+
+def test_a_stage_begins_when_what_it_needs_is_there_and_there_is_room(trace: Path) -> None:
+    assert run(NEEDS, stage()) == 0
+    lines = trace.read_text().splitlines()
+    at = {line.split()[0] + " " * (" " in line): place for place, line in enumerate(lines)}
+    assert all(at[f"{name} "] > at[needed] for name, these in NEEDS.items() for needed in these)
+    open_now, most = 0, 0
+    for line in lines:
+        open_now += 1 if " " in line else -1
+        most = max(most, open_now)
+    assert most == 2
+    told = {line.split()[0]: line.split()[1:] for line in lines if " " in line}
+    assert told["data"] == ["1", "0"]  # alone: all cores
+    assert sorted([told["codec"], told["rgb"]]) == [["2", "0"], ["2", "1"]]
+
+
+def test_one_at_a_time_where_one_is_asked_for(trace: Path) -> None:
+    assert run({"a": set(), "b": set()}, stage("pass"), at_once=1) == 0
+    assert trace.read_text().splitlines() == ["a 1 0", "a", "b 1 0", "b"]
+
+
+def test_after_a_failure_none_begins_and_those_under_way_end(trace: Path) -> None:
+    fails = "if sys.argv[1] == 'codec': sys.exit(3)\ntime.sleep(1.5)"
+    assert run(NEEDS, stage(fails)) == 3
+    assert sorted(trace.read_text().splitlines()) == ["codec 2 0", "data", "data 1 0", "rgb", "rgb 2 1"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_passed_on_to_all_once(trace: Path, number: int) -> None:
+    catches = (
+        "def caught(*_): say(sys.argv[1], 'asked', '.'); sys.exit(130)\n"
+        "signal.signal(signal.SIGINT, caught)\nsay(sys.argv[1], 'waits', '.')\ntime.sleep(60)"
+    )
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 60
+        while not trace.exists() or trace.read_text().count("waits") < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    code = run({"a": set(), "b": set(), "c": set()}, stage(catches))
+    thread.join()
+    assert code == 128 + number
+    assert sorted(line for line in trace.read_text().splitlines() if "asked" in line) == ["a asked .", "b asked ."]
+    assert "c" not in trace.read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cores", "gpus", "expected"),
+    [
+        ([], 2, 0, 2),
+        ([], 1, 0, 1),
+        (["runtime.stages=4"], 16, 0, 4),
+        (["runtime.workers=2"], 2, 0, 1),
+        ([], 16, 1, 1),
+        ([], 16, 2, 2),
+        (["runtime.device=cpu"], 16, 1, 2),
+        (["runtime.engine=local"], 2, 0, 2),
+        (["runtime.engine=local"], 16, 2, 1),
+        (["runtime.stages=3", "runtime.address=10.0.0.1:6379"], 1, 0, 3),
+    ],
+)
+def test_stages_share_what_the_machine_has(
+    overrides: list[str], cores: int, gpus: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(room, "gpus_here", lambda: gpus)
+    config = parse(compose(overrides, CONF))
+    assert stages_at_once(config.runtime) == expected
+
+
+def test_stages_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    assert [threads_for(None, workers) for workers in (1, 2)] == [8, 4]
+    monkeypatch.setenv(SIDE_BY_SIDE, "2")
+    assert [threads_for(None, workers) for workers in (1, 2, 16)] == [4, 2, 1]
+    assert threads_for(3, 1) == 3
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert threads_for(None, 1) == 4
