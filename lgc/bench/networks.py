@@ -18,6 +18,7 @@ from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, wrapped
 from lgc.bitstream.codec import LayeredCodec
 from lgc.entropy.exact import IntegerNetwork
+from lgc.models.analysis import MaskHead
 from lgc.models.latents import LatentLayer
 from lgc.models.transforms import AnalysisTransform
 
@@ -61,8 +62,12 @@ def _networks(codec: LayeredCodec) -> Mapping[str, Sequence[tuple[type, str]]]:
         "decode": [(IntegerNetwork, "__call__"), (LayeredCodec, "_paint")],
     }
     if codec.model.analyzers:
-        reader = type(codec.model.analyzers["semantic"])  # one kind of analyzer may be made of another
-        networks["analyze"] = [(IntegerNetwork, "__call__"), (reader, "features"), (reader, "predict")]
+        analyzer = codec.model.analyzers["semantic"]
+        reader = type(analyzer)  # one kind of analyzer may be made of another
+        reading: list[tuple[type, str]] = [(reader, "features"), (reader, "predict")]
+        if "parsing" in analyzer.tasks:
+            reading += [(type(analyzer.mask_head), "before_last"), (MaskHead, "logits")]
+        networks["analyze"] = [(IntegerNetwork, "__call__"), *reading]
     return networks
 
 

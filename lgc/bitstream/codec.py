@@ -19,7 +19,7 @@ from lgc.bitstream import container
 from lgc.bitstream.layer import CodedLayer
 from lgc.bitstream.model_file import LayeredModel
 from lgc.data.labels import ATTRIBUTES, POSE
-from lgc.entropy.coder import expect_check, new_stack, stack_from_bytes, stack_to_bytes
+from lgc.entropy.coder import expect_check, longest_payload, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
 from lgc.models.analysis import Analyzer, Features, Predictions
@@ -32,6 +32,8 @@ _ROUNDING: Final = 1e-3
 """So far outside [0, 1] resampling or half precision may bring a picture; it is clipped."""
 _PARSING_MARGIN: Final = 5
 """Cells around a place that its class depends on, beyond the trunk."""
+_LAST_MARGIN: Final = 1
+"""Cells around a place that its class depends on, beyond what a parsing head's last layer reads."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ class LayeredCodec:
         """
         if _is_one_picture(pictures):
             return self.encode([pictures])[0].data
-        return [encoded.data for encoded in self.encode(pictures)]
+        # of each picture its bytes alone are kept: its symbols take nearly as much as the picture
+        return _in_order((place, encoded.data) for place, encoded in self._encoded(pictures))
 
     def decompress(self, files: Any, layers: Layers = "both") -> Any:
         """``.lgc`` bytes (one or a sequence) -> uint8 array (H, W, 3), or a list of them.
@@ -216,16 +219,17 @@ class LayeredCodec:
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
             yield group, analyzer.features(latents)
 
-    @torch.no_grad()
     def encode(self, pictures: Any) -> list[Encoded]:
         """As :meth:`compress`, with the account of each file."""
+        return _in_order(self._encoded(pictures))
+
+    @torch.no_grad()
+    def _encoded(self, pictures: Any) -> Iterator[tuple[int, Encoded]]:
+        """Files and their pictures' places, as they are done."""
         arrays = [_as_pixels(picture) for picture in pictures]
-        results: list[Encoded | None] = [None] * len(arrays)
         for group in self._groups([(a.shape[1], a.shape[0]) for a in arrays]):
             pixels = torch.from_numpy(np.stack([arrays[place] for place in group.places]))
-            for place, encoded in zip(group.places, self._encode_group(group, pixels), strict=True):
-                results[place] = encoded
-        return _all(results)
+            yield from zip(group.places, self._encode_group(group, pixels), strict=True)
 
     def _encode_group(self, group: _Group, pixels: torch.Tensor) -> Iterable[Encoded]:
         coders, g_a = self.model.coders, self.model.compressor.g_a
@@ -235,7 +239,9 @@ class LayeredCodec:
             lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
         )
         semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
-        reconstruction, _, covered_r = coders["reconstruction"].encode(y_r.float(), self._context(y_s_hat))
+        reconstruction, _, covered_r = coders["reconstruction"].encode(
+            y_r.float(), self.model.compressor.context(y_s_hat)
+        )
         start = container.header_start(self.model.model_id, group.width, group.height)
         for layer_s, bytes_s, layer_r, bytes_r in zip(semantic, covered_s, reconstruction, covered_r, strict=True):
             stack = new_stack(zlib.crc32(start + bytes_s))
@@ -255,10 +261,11 @@ class LayeredCodec:
     @torch.no_grad()
     def _decode_group(self, group: _Group, members: Sequence[container.Container], layers: Layers) -> torch.Tensor:
         y_s = self._decode_semantic(group, members)
-        full = torch.tensor([m.reconstruction is not None and layers == "both" for m in members])
+        wanted = [m.reconstruction is not None and layers == "both" for m in members]
+        full = torch.tensor(wanted, device="cpu")  # whatever the default is; it may differ from the model's
         parts = []
         if full.any():
-            whole = [m for m, chosen in zip(members, full.tolist(), strict=True) if chosen]
+            whole = [m for m, chosen in zip(members, wanted, strict=True) if chosen]
             parts.append((full, from_fixed(self._decode_reconstruction(group, whole, y_s[full]))))
         if not full.all():
             parts.append((~full, self._base_latent(y_s[~full])))
@@ -284,7 +291,7 @@ class LayeredCodec:
 
     def _decode_semantic(self, group: _Group, members: Sequence[container.Container]) -> torch.Tensor:
         where = "semantic layer"
-        stacks = [stack_from_bytes(m.semantic, where) for m in members]
+        stacks = [self._stack("semantic", m.semantic, group) for m in members]
         y_s, covered = self.model.coders["semantic"].decode(stacks, None, *group.latent_size, self.model.device)
         for stack, member, decoded in zip(stacks, members, covered, strict=True):
             expect_check(stack, zlib.crc32(member.header.covered + decoded), where)
@@ -298,16 +305,23 @@ class LayeredCodec:
         for member in members:
             if member.reconstruction is None:
                 raise BitstreamError(f"{where}: absent, the file is base-only")
-            stacks.append(stack_from_bytes(member.reconstruction, where))
+            stacks.append(self._stack("reconstruction", member.reconstruction, group))
         y_r, covered = self.model.coders["reconstruction"].decode(
-            stacks, self._context(y_s), *group.latent_size, self.model.device
+            stacks, self.model.compressor.context(y_s), *group.latent_size, self.model.device
         )
         for stack, member, decoded in zip(stacks, members, covered, strict=True):
             expect_check(stack, zlib.crc32(member.header.covered + member.semantic + decoded), where)
         return y_r
 
-    def _context(self, y_s: torch.Tensor) -> torch.Tensor | None:
-        return y_s if self.model.info.architecture.reconstruction.context_channels else None
+    def _stack(self, layer: str, payload: bytes, group: _Group) -> Any:
+        """A decoder's stack, unless the payload holds more than a picture of the declared size can need."""
+        longest = longest_payload(self.model.coders[layer].symbols(*group.latent_size))
+        if len(payload) > longest:
+            raise BitstreamError(
+                f"{layer} layer: {len(payload)} bytes are more than the {longest} "
+                f"that {group.width} x {group.height} pixels can need"
+            )
+        return stack_from_bytes(payload, f"{layer} layer")
 
     def _base_latent(self, y_s: torch.Tensor) -> torch.Tensor:
         base = self.model.coders["reconstruction"].base(y_s)
@@ -378,20 +392,20 @@ def _as_pixels(picture: Any) -> np.ndarray:
 
 def _masks(analyzer: Analyzer, features: Features) -> np.ndarray:
     """Class indices uint8 (B, 16 h, 16 w) for features of which the first is (B, C, h, w)."""
+    head = analyzer.mask_head
 
-    def look(*part: torch.Tensor) -> torch.Tensor:
-        logits = analyzer.predict(part, ["parsing"]).parsing
-        assert logits is not None
-        return logits
-
-    def label(logits: torch.Tensor) -> tuple[torch.Tensor]:
-        logits = functional.interpolate(logits.float(), scale_factor=2, mode="bilinear", align_corners=False)
+    def label(part: torch.Tensor) -> tuple[torch.Tensor]:
+        logits = head.logits(part).float()
+        logits = functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
         return (logits.argmax(dim=1).to(torch.uint8),)
 
     if analyzer.is_local:
-        (masks,) = tiled(lambda *part: label(look(*part)), features, analyzer.scales, STRIDE, _PARSING_MARGIN)
-    else:
-        (masks,) = tiled(label, [look(*features)], STRIDE // 2, STRIDE, 1)
+        (masks,) = tiled(
+            lambda *part: label(head.before_last(*part)), features, analyzer.scales, STRIDE, _PARSING_MARGIN
+        )
+    else:  # what normalises sees all places; logits and classes are still made tile by tile
+        scale = STRIDE // 2 // head.last.factor
+        (masks,) = tiled(label, [head.before_last(*features)], scale, STRIDE, _LAST_MARGIN)
     return masks.cpu().numpy()
 
 
@@ -404,6 +418,12 @@ def _analyses(pooled: Predictions, masks: np.ndarray | None, group: _Group) -> I
             attributes=None if attributes is None else dict(zip(ATTRIBUTES, attributes[number], strict=True)),
             pose=None if pose is None else dict(zip(POSE, pose[number], strict=True)),
         )
+
+
+def _in_order(results: Iterable[tuple[int, Any]]) -> list[Any]:
+    """What belongs to places 0, 1, ..., in their order."""
+    found = dict(results)
+    return [found[place] for place in range(len(found))]
 
 
 def _all(results: Sequence[Any]) -> list[Any]:

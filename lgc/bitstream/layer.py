@@ -91,6 +91,12 @@ class LayerCoder:
         """Take a layer of ``height`` x ``width`` positions off each stack; results as in :meth:`encode`."""
         return self._walk(_Reading(stacks), context, height, width, len(stacks), device)
 
+    def symbols(self, height: int, width: int) -> int:
+        """How many symbols a layer of ``height`` x ``width`` positions has: each element is coded in one step."""
+        config = self._layer.config
+        hyper = config.hyper_channels * -(-height // HYPER_STRIDE) * -(-width // HYPER_STRIDE)
+        return hyper + config.channels * height * width
+
     def base(self, context: torch.Tensor) -> torch.Tensor | None:
         """The prediction of ``y`` from the context alone, int64 in fixed point; None without context."""
         return None if self._predict is None else self._predict(context).chunk(2, dim=1)[0]

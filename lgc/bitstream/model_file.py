@@ -104,9 +104,8 @@ def rewrite_about(source: Path | str, target: Path | str, about: Mapping[str, An
 
     Raises :class:`ModelError` when ``source`` is no whole model file or ``target`` cannot be written.
     """
-    load_model(source)  # a damaged model is not to be passed on
+    info = load_model(source).info  # a damaged model is not to be passed on
     with _open(Path(source)) as file:
-        info, _ = _parse_info(Path(source), file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     return _write(Path(target), replace(info, about=about), tensors)
 
@@ -128,7 +127,8 @@ def _write(path: Path, info: ModelInfo, tensors: dict[str, torch.Tensor]) -> byt
 def read_info(path: Path | str) -> tuple[ModelInfo, bytes]:
     """What a model file says of itself, and its id, without loading any network."""
     with _open(Path(path)) as file:
-        return _parse_info(Path(path), file.metadata())
+        info, model_id, _ = _parse_metadata(Path(path), file.metadata())
+    return info, model_id
 
 
 def read_sha256(path: Path | str) -> str:
@@ -137,20 +137,18 @@ def read_sha256(path: Path | str) -> str:
     Tells models apart that share an id, as those with the same decoder do. Raises :class:`ModelError` when the file
     is missing or does not say.
     """
-    path = Path(path)
-    with _open(path) as file:
-        try:
-            return str(json.loads((file.metadata() or {})["lgc"])["sha256"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise ModelError(f"{path}: says no SHA-256 of its tensors ({error!r})") from error
+    with _open(Path(path)) as file:
+        _, _, sha256 = _parse_metadata(Path(path), file.metadata())
+    if sha256 is None:
+        raise ModelError(f"{path}: says no SHA-256 of its tensors")
+    return sha256
 
 
 def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredModel:
     """Load a model file; :class:`ModelError` when it is missing, damaged or from a newer lgc."""
     path, device = Path(path), torch.device(device)
     with _open(path) as file:
-        info, model_id = _parse_info(path, file.metadata())
-        declared = json.loads(file.metadata()["lgc"]).get("sha256")
+        info, model_id, declared = _parse_metadata(path, file.metadata())
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
         content = _digest(tensors, "").hexdigest()
@@ -192,7 +190,8 @@ def _open(path: Path) -> Any:
         raise ModelError(f"{path}: not a model file ({error})") from error
 
 
-def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelInfo, bytes]:
+def _parse_metadata(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelInfo, bytes, str | None]:
+    """What a file says of itself, its id, and the SHA-256 of its tensors, which it may not say."""
     try:
         raw = json.loads((metadata or {})["lgc"])
         if raw["format"] != FORMAT:
@@ -209,7 +208,7 @@ def _parse_info(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelIn
         if analyzer is not None:
             # files from before there was a choice of parsing heads do not name theirs
             analyzer = AnalyzerConfig(**{**analyzer, "heads": tuple(analyzer["heads"])})
-        return ModelInfo(architecture, analyzer, raw["about"]), bytes.fromhex(raw["id"])
+        return ModelInfo(architecture, analyzer, raw["about"]), bytes.fromhex(raw["id"]), raw.get("sha256")
     except (KeyError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: a safetensors file, but not an lgc model ({error!r})") from error
 

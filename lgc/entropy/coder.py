@@ -13,8 +13,8 @@ describes it fully, and a test keeps a second implementation of that text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import constriction
 import numpy as np
@@ -38,6 +38,10 @@ class SymbolCoder:
             constriction.stream.model.Categorical((tables.row(table).astype(np.float64) - 1.0), perfect=False)
             for table in range(len(tables))
         ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled and copied as its tables: constriction's models can be neither."""
+        return SymbolCoder, (self.tables,)
 
     def push(self, stack: constriction.stream.stack.AnsCoder, symbols: np.ndarray, index: np.ndarray) -> None:
         """Put a group of symbols (N,) with their tables (N,) on the stack."""
@@ -89,6 +93,17 @@ def stack_to_bytes(stack: constriction.stream.stack.AnsCoder) -> bytes:
     return stack.get_compressed().astype("<u4").tobytes().rstrip(b"\0")
 
 
+def longest_payload(symbols: int) -> int:
+    """Bytes that no encoder of so many symbols exceeds, whatever they are and whatever their tables.
+
+    An encoder starts with a state below 2**32 and no words. The state stays below 2**64: pushing a symbol of
+    frequency f leaves it below (state // f + 1) * 2**24, and where that could pass 2**64, at state >= f * 2**40, one
+    word of 32 bits goes out first, after which it is below 2**32 <= f * 2**40. So each symbol adds at most one word
+    to the two that the state itself becomes at the end.
+    """
+    return 4 * symbols + 8
+
+
 def stack_from_bytes(data: bytes, where: str) -> constriction.stream.stack.AnsCoder:
     """A decoder's stack; :class:`BitstreamError` when no encoder can have written ``data``."""
     if not data or data[-1] == 0:
@@ -99,6 +114,6 @@ def stack_from_bytes(data: bytes, where: str) -> constriction.stream.stack.AnsCo
 
 def expect_check(stack: constriction.stream.stack.AnsCoder, check: int, where: str) -> None:
     """Raise :class:`BitstreamError` unless nothing but ``check`` is left on the stack."""
-    left: Sequence[int] = stack.get_compressed().tolist()
-    if left != [check or _EMPTY_CHECK]:
+    left = stack.get_compressed()  # an array: what is left of a hostile file would be far larger as a list
+    if len(left) != 1 or int(left[0]) != (check or _EMPTY_CHECK):
         raise BitstreamError(f"{where}: checksum mismatch, the file is damaged or was decoded differently")

@@ -15,6 +15,7 @@ Idea: Balle, Johnston, Minnen, "Integer Networks for Data Compression with Laten
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import torch
@@ -89,15 +90,12 @@ class ExactConv2d(nn.Conv2d):
 
 
 class ExactNetwork(nn.Module):
-    """Convolutions with ReLU between them. Input and output are latents of the same resolution."""
+    """3 x 3 convolutions with ReLU between them. Input and output are latents of the same resolution."""
 
-    def __init__(self, channels: tuple[int, ...], kernel_sizes: tuple[int, ...] | None = None) -> None:
-        """``channels`` from input to output; kernels are 3 x 3 unless told."""
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        """``channels`` from input to output."""
         super().__init__()
-        kernel_sizes = kernel_sizes or (3,) * (len(channels) - 1)
-        self.layers = nn.ModuleList(
-            ExactConv2d(c, d, k) for c, d, k in zip(channels[:-1], channels[1:], kernel_sizes, strict=True)
-        )
+        self.layers = nn.ModuleList(ExactConv2d(c, d) for c, d in pairwise(channels))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """float (B, C, H, W) -> float32 (B, D, H, W); never in reduced precision."""

@@ -67,6 +67,31 @@ class Predictions:
         return Predictions(**{name: None if v is None else change(v) for name, v in vars(self).items()})
 
 
+class MaskHead(nn.Module):
+    """Features -> class logits at 1/2 of the picture.
+
+    The last layer looks only at what lies beside a place, and makes 19 bytes of each pixel of the picture: a large
+    picture's logits are made tile by tile even where what comes before normalises over the whole of it.
+    """
+
+    @property
+    def last(self) -> Upsample:
+        """Brings features (B, D, h, w) to logits (B, 19, factor * h, factor * w) at 1/2 of the picture."""
+        raise NotImplementedError
+
+    def before_last(self, *features: torch.Tensor) -> torch.Tensor:
+        """What :attr:`last` reads, from an analyzer's features."""
+        raise NotImplementedError
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """What :attr:`last` makes of a part or the whole of what it reads."""
+        return self.last(x)
+
+    def forward(self, *features: torch.Tensor) -> torch.Tensor:
+        """Features of which the first is (B, C, h, w) -> (B, 19, 8 h, 8 w)."""
+        return self.logits(self.before_last(*features))
+
+
 class Analyzer(nn.Module):
     """Features that all heads share, and a head for each task there is."""
 
@@ -74,6 +99,11 @@ class Analyzer(nn.Module):
     """Whether a mask can be made tile by tile; a normalisation looks at all places."""
     scales: tuple[int, ...]
     """Positions of each of its features along one side of a latent position."""
+
+    @property
+    def mask_head(self) -> MaskHead:
+        """The head of the task ``parsing``, which must be there."""
+        raise NotImplementedError
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -97,7 +127,7 @@ class Analyzer(nn.Module):
         return self.predict(self.features(x), self.tasks)
 
 
-class ParsingHead(nn.Module):
+class ParsingHead(MaskHead):
     """Features at 1/16 of the picture -> class logits at 1/2."""
 
     def __init__(self, channels: int, kind: ParsingKind, norm: Norm) -> None:
@@ -112,9 +142,14 @@ class ParsingHead(nn.Module):
             )  # fmt: skip
         self.body = nn.Sequential(*at_eighth, *rest)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> (B, 19, 8 h, 8 w)."""
-        return self.body(features)
+    @property
+    def last(self) -> Upsample:
+        """See :class:`MaskHead`."""
+        return self.body[-1]  # type: ignore[return-value]
+
+    def before_last(self, *features: torch.Tensor) -> torch.Tensor:
+        """See :class:`MaskHead`; features are (B, C, h, w)."""
+        return self.body[:-1](*features)
 
 
 class PooledHead(nn.Module):
@@ -149,6 +184,11 @@ class MultiTaskAnalyzer(Analyzer):
             "pose": PooledHead(channels, len(POSE), gain=POSE_UNIT),
         }
         self.heads = nn.ModuleDict({name: makers[name] for name in HEADS if name in config.heads})
+
+    @property
+    def mask_head(self) -> MaskHead:
+        """See :class:`Analyzer`."""
+        return self.heads["parsing"]  # type: ignore[return-value]
 
     @property
     def tasks(self) -> tuple[str, ...]:

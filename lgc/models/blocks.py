@@ -68,8 +68,8 @@ class ResBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        h = self.first(activate(self.first_norm(x)))
-        return x + self.second(activate(self.second_norm(h)))
+        # in one expression: a name would keep a tensor of a large picture beyond its use
+        return x + self.second(activate(self.second_norm(self.first(activate(self.first_norm(x))))))
 
 
 class Upsample(nn.Module):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from lgc.models.blocks import activate
+
+_CONDITION: Final = 8
+"""Channels that the latents bring beside the picture's features."""
 
 
 class PatchDiscriminator(nn.Module):
@@ -16,17 +21,17 @@ class PatchDiscriminator(nn.Module):
     Conditioning on latents and spectral normalisation as in HiFiC (Mentzer et al., NeurIPS 2020).
     """
 
-    def __init__(self, latent_channels: int, width: int = 32, condition_channels: int = 8) -> None:
+    def __init__(self, latent_channels: int, width: int = 32) -> None:
         super().__init__()
 
         def layer(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Module:
             return spectral_norm(nn.Conv2d(in_channels, out_channels, kernel, stride, padding=(kernel - 1) // 2))
 
-        self.condition = layer(latent_channels, condition_channels, 3, 1)
+        self.condition = layer(latent_channels, _CONDITION, 3, 1)
         self.first = layer(3, width, 4, 2)
         self.rest = nn.ModuleList(
             [
-                layer(width + condition_channels, 2 * width, 4, 2),
+                layer(width + _CONDITION, 2 * width, 4, 2),
                 layer(2 * width, 4 * width, 4, 2),
                 layer(4 * width, 4 * width, 3, 1),
             ]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lgc.data.labels import CLASSES
-from lgc.models.analysis import Analyzer, AnalyzerConfig, Features, MultiTaskAnalyzer, Predictions
+from lgc.models.analysis import Analyzer, AnalyzerConfig, Features, MaskHead, MultiTaskAnalyzer, Predictions
 from lgc.models.blocks import Norm, Upsample, activate, conv, res_blocks
 from lgc.models.tiling import tiled
 from lgc.models.transforms import Widths
@@ -27,7 +27,7 @@ class Encoder(Protocol):
         ...
 
 
-class SkipParsingHead(nn.Module):
+class SkipParsingHead(MaskHead):
     """Features at 1/16, and those at 1/8 and 1/4 -> class logits at 1/2.
 
     Form: Ronneberger et al., "U-Net", MICCAI 2015.
@@ -42,11 +42,21 @@ class SkipParsingHead(nn.Module):
         self.at_quarter = nn.Sequential(conv(2 * quarter, quarter), res_blocks(quarter, 1, norm))
         self.to_half = Upsample(quarter, len(CLASSES))
 
-    def forward(self, features: torch.Tensor, eighth: torch.Tensor, quarter: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w), (B, D, 2 h, 2 w) and (B, E, 4 h, 4 w) -> (B, 19, 8 h, 8 w)."""
-        h = self.at_eighth(torch.cat([activate(self.to_eighth(features)), activate(eighth)], dim=1))
-        h = self.at_quarter(torch.cat([activate(self.to_quarter(activate(h))), activate(quarter)], dim=1))
-        return self.to_half(activate(h))
+    @property
+    def last(self) -> Upsample:
+        """See :class:`MaskHead`."""
+        return self.to_half
+
+    def before_last(self, *features: torch.Tensor) -> torch.Tensor:
+        """See :class:`MaskHead`; features are (B, C, h, w), (B, D, 2 h, 2 w) and (B, E, 4 h, 4 w)."""
+        sixteenth, eighth, quarter = features
+        h = torch.cat([activate(self.to_eighth(sixteenth)), activate(eighth)], dim=1)
+        for layer in self.at_eighth:  # not in one call, which would hold its input to the end
+            h = layer(h)
+        h = torch.cat([activate(self.to_quarter(activate(h))), activate(quarter)], dim=1)
+        for layer in self.at_quarter:
+            h = layer(h)
+        return activate(h)
 
 
 class PyramidAnalyzer(Analyzer):
@@ -62,6 +72,12 @@ class PyramidAnalyzer(Analyzer):
         pooled = replace(config, heads=tuple(head for head in config.heads if head != "parsing"))
         self.analyzer = MultiTaskAnalyzer(widths.channels[-1], pooled)
         self.parsing = SkipParsingHead(config.channels, widths, config.norm) if "parsing" in config.heads else None
+
+    @property
+    def mask_head(self) -> MaskHead:
+        """See :class:`Analyzer`."""
+        assert self.parsing is not None
+        return self.parsing
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -85,5 +101,4 @@ class PyramidAnalyzer(Analyzer):
         pooled = self.analyzer.predict(features[:1], [task for task in tasks if task != "parsing"])
         if "parsing" not in tasks:
             return pooled
-        assert self.parsing is not None
-        return replace(pooled, parsing=self.parsing(*features))
+        return replace(pooled, parsing=self.mask_head(*features))

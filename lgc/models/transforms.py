@@ -17,6 +17,8 @@ from lgc.models.fusion import FusionBlock, FusionKind
 
 STRIDE: Final = 16
 """Pixels of the picture along one side of a latent position."""
+_STYLE: Final = 64
+"""Channels of style features."""
 
 
 @dataclass(frozen=True)
@@ -93,20 +95,19 @@ class SynthesisFront(nn.Module):
         reconstruction_channels: int,
         fusion: FusionKind,
         main_line: MainLine,
-        style_channels: int = 64,
     ) -> None:
         """``reconstruction_channels`` of 0: there is style alone."""
         super().__init__()
         quarter, eighth, sixteenth = widths.channels
         self.fusion: FusionKind = fusion
         self._between = between(main_line)
-        self.style = nn.Sequential(conv(semantic_channels, style_channels), res_blocks(style_channels, 1))
+        self.style = nn.Sequential(conv(semantic_channels, _STYLE), res_blocks(_STYLE, 1))
         self.content = conv(reconstruction_channels, sixteenth) if reconstruction_channels else None
         # steering alone is a narrow way for half of the bits: modulations start small, in branches that start small
-        self.enter = conv(style_channels, sixteenth, 1) if fusion == "additive" else None
+        self.enter = conv(_STYLE, sixteenth, 1) if fusion == "additive" else None
 
         def blocks(channels: int) -> nn.ModuleList:
-            return nn.ModuleList(FusionBlock(channels, style_channels, fusion) for _ in range(widths.depth))
+            return nn.ModuleList(FusionBlock(channels, _STYLE, fusion) for _ in range(widths.depth))
 
         self.blocks_16, self.blocks_8, self.blocks_4 = blocks(sixteenth), blocks(eighth), blocks(quarter)
         self.to_eighth = Upsample(sixteenth, eighth)
@@ -150,9 +151,8 @@ class SynthesisTransform(SynthesisFront):
         reconstruction_channels: int,
         fusion: FusionKind,
         main_line: MainLine,
-        style_channels: int = 64,
     ) -> None:
-        super().__init__(widths, semantic_channels, reconstruction_channels, fusion, main_line, style_channels)
+        super().__init__(widths, semantic_channels, reconstruction_channels, fusion, main_line)
         quarter = widths.channels[0]
         half = max(quarter // 2, 12)
         self.to_half = Upsample(quarter, half)

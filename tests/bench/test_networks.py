@@ -48,7 +48,9 @@ def test_each_task_runs_its_own_networks(golden: LayeredCodec, pictures: list[np
     assert [call.func.__name__ for call in encode] == [  # type: ignore[attr-defined]
         "forward", "__call__", "hyper_latent", *["__call__"] * 3,
     ]  # fmt: skip
-    assert [call.func.__name__ for call in analyze] == ["__call__", "features", "predict", "predict"]  # type: ignore[attr-defined]
+    assert [call.func.__name__ for call in analyze] == [  # type: ignore[attr-defined]
+        "__call__", "features", "predict", "before_last", "logits",
+    ]  # fmt: skip
     assert IntegerNetwork.__call__ is original
 
 

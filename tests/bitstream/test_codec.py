@@ -1,9 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import pickle
+import re
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,8 +15,10 @@ import torch
 
 import lgc
 from lgc import images
+from lgc.bitstream import codec as codec_module
 from lgc.bitstream.codec import LayeredCodec
-from lgc.bitstream.container import parse, strip
+from lgc.bitstream.container import Container, parse, strip
+from lgc.entropy.coder import longest_payload, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import IntegerNetwork
 from lgc.errors import BitstreamError, ModelError
 from lgc.models.fusion import FusionKind
@@ -42,7 +48,7 @@ def encoded_latents(codec: LayeredCodec, pixels: np.ndarray) -> tuple[torch.Tens
     with torch.no_grad():
         y_s, y_r = codec.model.compressor.g_a(x)
     _, y_s_hat, _ = codec.model.coders["semantic"].encode(y_s, None)
-    _, y_r_hat, _ = codec.model.coders["reconstruction"].encode(y_r, codec._context(y_s_hat))
+    _, y_r_hat, _ = codec.model.coders["reconstruction"].encode(y_r, codec.model.compressor.context(y_s_hat))
     return y_s_hat, y_r_hat
 
 
@@ -300,6 +306,114 @@ class TestHeads:
     def test_predict_takes_one_size(self, codec: LayeredCodec) -> None:
         with pytest.raises(ValueError, match="one picture size"):
             codec.predict(codec.compress([noise(8, 8), noise(8, 9)]))
+
+
+class TestHostilePayload:
+    """Payloads that no picture of the declared size can need."""
+
+    @pytest.fixture(scope="class")
+    def data(self, codec: LayeredCodec) -> bytes:
+        return bytes(codec.compress(noise(17, 1)))
+
+    @pytest.fixture(scope="class")
+    def long(self, codec: LayeredCodec, data: bytes) -> dict[str, bytes]:
+        """By the layer that is one byte too long."""
+        parsed = parse(data)
+        payloads = {
+            layer: b"\1" * (longest_payload(codec.model.coders[layer].symbols(2, 1)) + 1)
+            for layer in ("semantic", "reconstruction")
+        }
+        header = replace(parsed.header, semantic_length=len(payloads["semantic"]))
+        return {
+            "semantic": Container(header, payloads["semantic"], None).to_bytes(),
+            "reconstruction": replace(parsed, reconstruction=payloads["reconstruction"]).to_bytes(),
+        }
+
+    @pytest.mark.parametrize("layer", ["semantic", "reconstruction"])
+    def test_is_refused_before_it_is_read(
+        self, codec: LayeredCodec, long: dict[str, bytes], layer: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read: list[str] = []
+
+        def note(data: bytes, where: str) -> Any:
+            read.append(where)
+            return stack_from_bytes(data, where)
+
+        monkeypatch.setattr(codec_module, "stack_from_bytes", note)
+        for decode in (codec.decompress, codec.latents, lambda data: codec.analyze(data, layers="both")):
+            with pytest.raises(BitstreamError) as error:
+                decode(long[layer])
+            told = rf"{layer} layer: \d+ bytes are more than the \d+ that 1 x 17 pixels can need"
+            assert re.fullmatch(told, str(error.value))
+        assert f"{layer} layer" not in read
+
+    def test_one_byte_less_is_read(self, codec: LayeredCodec, long: dict[str, bytes]) -> None:
+        with pytest.raises(BitstreamError, match="reconstruction layer: checksum mismatch"):
+            codec.decompress(long["reconstruction"][:-1])
+
+    def test_the_second_layer_does_not_count_where_it_is_not_read(
+        self, codec: LayeredCodec, data: bytes, long: dict[str, bytes]
+    ) -> None:
+        assert codec.analyze(long["reconstruction"]).pose == codec.analyze(data).pose
+
+    def test_absurd_latents_are_never_refused(self, codec: LayeredCodec) -> None:
+        """Values that tables expect least."""
+        coder = codec.model.coders["semantic"]
+        for height, width in ((1, 1), (1, 2), (9, 5)):
+            y = torch.randn(1, 4, height, width) * 1e6
+            (coded,), _, _ = coder.encode(y, None)
+            stack = new_stack(0xFFFFFFFF)
+            coded.push_all(stack)
+            assert len(stack_to_bytes(stack)) <= longest_payload(coder.symbols(height, width))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda codec: pickle.loads(pickle.dumps(codec))])
+def test_copies_decode_alike(codec: LayeredCodec, copied: Callable[[LayeredCodec], LayeredCodec]) -> None:
+    other, pixels = copied(codec), noise(40, 50)
+    for data in (codec.compress(pixels), other.compress(pixels)):
+        for found, expected in zip(decoded_latents(other, data), decoded_latents(codec, data), strict=True):
+            assert torch.equal(found, expected)
+        assert worst(other.decompress(data), codec.decompress(data)) <= 1
+        assert other.analyze(data).pose == pytest.approx(codec.analyze(data).pose, abs=1e-3)
+
+
+def test_another_default_device(codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+    """Where tensors lie is the model's choice, not that of whoever calls."""
+    files = codec.compress(pictures[:2])
+    mixed = [files[0], strip(files[1])]
+    expected = codec.decompress(mixed), [codec.analyze(data).pose for data in mixed], codec.latents(files[0])
+    before = torch.get_default_device()
+    torch.set_default_device("meta")
+    try:
+        assert codec.compress(pictures[:2]) == files
+        found = codec.decompress(mixed), [codec.analyze(data).pose for data in mixed], codec.latents(files[0])
+        codec.analyze(files, layers="both")
+    finally:
+        torch.set_default_device(None if before == torch.device("cpu") else before)
+    for one, other in zip(found[0], expected[0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert found[1] == expected[1]
+    for name, latents in expected[2].items():
+        np.testing.assert_array_equal(found[2][name], latents)
+
+
+def test_compressing_many_keeps_their_bytes_alone(
+    model_file: Path, pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their symbols would take nearly as much memory as the pictures."""
+    codec = LayeredCodec(lgc.load(model_file, "cpu").model, batch_size=1)
+    encode_group, alive = codec._encode_group, []
+    accounts: list[weakref.ref] = []
+
+    def watched(*arguments: Any) -> Iterator[Any]:
+        for encoded in encode_group(*arguments):
+            accounts.append(weakref.ref(encoded.semantic))
+            alive.append(sum(account() is not None for account in accounts))
+            yield encoded
+
+    monkeypatch.setattr(codec, "_encode_group", watched)
+    assert len(codec.compress(pictures)) == len(pictures) == len(alive)
+    assert max(alive) <= 3
 
 
 class TestAccount:

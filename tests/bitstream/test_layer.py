@@ -61,6 +61,25 @@ def test_training_sees_what_files_hold(
         context = y_hat if architecture.reconstruction.context_channels else None
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (5, 7)])
+@pytest.mark.parametrize("name", LAYERS)
+def test_number_of_symbols(
+    name: str,
+    size: tuple[int, int],
+    small_architecture: Architecture,
+    write_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    semantic, reconstruction = LAYERS[name]
+    architecture = replace(small_architecture, semantic=semantic, reconstruction=reconstruction)
+    coders = lgc.load(write_model(tmp_path / "m.safetensors", architecture, heads=()), "cpu").model.coders
+    context = None
+    for layer, config in (("semantic", semantic), ("reconstruction", reconstruction)):
+        coded, y_hat, _ = coders[layer].encode(torch.randn(1, config.channels, *size), context)
+        assert sum(len(symbols) for _, symbols, _ in coded[0].groups) == coders[layer].symbols(*size)
+        context = y_hat if reconstruction.context_channels else None
+
+
 def test_latents_beyond_16_bits_are_clipped_alike_on_both_sides() -> None:
     """A mean and a symbol, each in range, whose sum is not."""
     layer = LatentLayer(LayerConfig(2, hidden=4, context_channels=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -33,3 +33,24 @@ def test_tiles_leave_no_seams(
     for level, same in zip(analyzer.features(latents), features, strict=True):
         torch.testing.assert_close(level, same, atol=1e-4, rtol=1e-4)
     assert (_masks(analyzer, features) != whole).mean() < 1e-4  # the order of float additions can decide a tie
+
+
+@pytest.mark.parametrize("norm", ["none", "group"])
+@pytest.mark.parametrize("parsing", get_args(ParsingKind))
+@torch.no_grad()
+def test_logits_are_never_whole(
+    small_architecture: Architecture, norm: Norm, parsing: ParsingKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They take 19 bytes for each pixel of the picture."""
+    config = AnalyzerConfig(8, 1, ("parsing",), parsing, norm)
+    analyzer = make_analyzer(small_architecture, config, "semantic").eval()
+    sides: list[int] = []
+
+    def note(_: torch.nn.Module, __: Any, logits: torch.Tensor) -> None:
+        sides.extend(logits.shape[-2:])
+
+    analyzer.mask_head.last.register_forward_hook(note)
+    monkeypatch.setattr(tiling, "TILE", 3)
+    masks = _masks(analyzer, analyzer.features(torch.randn(1, 4, 40, 2)))
+    assert masks.shape == (1, 40 * 16, 2 * 16)
+    assert 0 < max(sides) <= 8 * (3 + 2 * 5)

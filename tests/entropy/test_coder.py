@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import struct
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
 
 import constriction
 import numpy as np
@@ -14,6 +17,7 @@ from lgc.entropy.coder import (
     clip_symbols,
     coding_order,
     expect_check,
+    longest_payload,
     new_stack,
     stack_from_bytes,
     stack_to_bytes,
@@ -235,6 +239,49 @@ class TestDamage:
     def test_far_more_symbols_than_the_payload_holds(self, coder: SymbolCoder) -> None:
         with pytest.raises(BitstreamError):
             self.decode(coder, b"\1\2\3\4", np.full(200_000, 40))
+
+    def test_what_is_left_is_no_list(self) -> None:
+        """A list of it takes nine times as much memory as the array."""
+        data = b"\1" * (1 << 20)
+        stack = stack_from_bytes(data, "semantic layer")
+        tracemalloc.start()
+        try:
+            with pytest.raises(BitstreamError, match="semantic layer: checksum mismatch"):
+                expect_check(stack, CHECK, "semantic layer")
+            assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+        finally:
+            tracemalloc.stop()
+
+
+class TestLongestPayload:
+    @pytest.mark.parametrize("check", [1, CHECK, 0xFFFFFFFF])
+    def test_nothing_is_longer(self, check: int) -> None:
+        """Not even where every symbol is as rare as a table allows: 24 bits."""
+        tables = table_set([np.array([0.0, 1.0, 0.0]), np.array([1.0, 0.0, 1.0])])
+        coder = SymbolCoder(tables)
+        rng = np.random.default_rng(0)
+        for count in [*range(40), 5000]:
+            index = rng.integers(0, 2, count)
+            symbols = np.where(index == 0, rng.choice([-1, 1], count), 0).astype(np.int32)
+            assert (tables.frequencies[tables.starts[index] + 1 + symbols] == 1).all()
+            length = len(encode(coder, symbols, index, check))
+            assert 3 * count <= length <= longest_payload(count)
+
+    def test_is_little_for_a_few_symbols(self) -> None:
+        assert longest_payload(0) == 8
+        assert longest_payload(1000) < 4100
+
+
+class TestCopies:
+    @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda coder: pickle.loads(pickle.dumps(coder))])
+    def test_code_alike(self, copied: Callable[[SymbolCoder], SymbolCoder]) -> None:
+        rng = np.random.default_rng(0)
+        coder = SymbolCoder(random_tables(rng))
+        symbols, index = random_symbols(rng, coder.tables, 100)
+        data = encode(coder, symbols, index)
+        other = copied(coder)
+        assert encode(other, symbols, index) == data
+        np.testing.assert_array_equal(other.pop(stack_from_bytes(data, "layer"), index), symbols)
 
 
 class TestClip:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from lgc.entropy.exact import (
     ExactConv2d,
@@ -41,7 +42,10 @@ def python_network(network: ExactNetwork, x: np.ndarray) -> np.ndarray:
 
 def network(seed: int = 0, channels: tuple[int, ...] = (3, 5, 4), gain: float = 1.0) -> ExactNetwork:
     torch.manual_seed(seed)
-    made = ExactNetwork(channels, (3, 1, 5)[: len(channels) - 1])
+    made = ExactNetwork(channels)
+    made.layers = nn.ModuleList(
+        ExactConv2d(c, d, k) for c, d, k in zip(channels, channels[1:], (3, 1, 5), strict=False)
+    )
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(gain)

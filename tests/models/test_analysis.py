@@ -68,7 +68,7 @@ def test_at_mask_size() -> None:
 @pytest.mark.parametrize("side", [32, 64])
 def test_discriminator_sees_picture_and_latents(side: int) -> None:
     torch.manual_seed(0)
-    judge = PatchDiscriminator(10, width=8, condition_channels=4).eval()
+    judge = PatchDiscriminator(10, width=8).eval()
     x, latents = torch.rand(2, 3, side, side), torch.randn(2, 10, side // 16, side // 16)
     verdict = judge(x, latents)
     assert verdict.shape[:2] == (2, 1)

@@ -14,7 +14,7 @@ WIDTHS = Widths((8, 12, 16), 1)
 
 def synthesis(fusion: str = "spatial", widths: Widths = WIDTHS, main_line: str = "linear") -> SynthesisTransform:
     torch.manual_seed(0)
-    return SynthesisTransform(widths, 4, 6, fusion, main_line, style_channels=8).eval()  # type: ignore[arg-type]
+    return SynthesisTransform(widths, 4, 6, fusion, main_line).eval()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -42,9 +42,9 @@ def test_both_streams_reach_the_picture(fusion: str) -> None:
 
 def test_style_of_each_fusion() -> None:
     y_s = torch.randn(2, 4, 3, 5)
-    assert synthesis("additive").style_of(y_s).shape == (2, 8, 3, 5)
-    assert synthesis("spatial").style_of(y_s).shape == (2, 8, 3, 5)
-    assert synthesis("global").style_of(y_s).shape == (2, 8, 1, 1)
+    assert synthesis("additive").style_of(y_s).shape == (2, 64, 3, 5)
+    assert synthesis("spatial").style_of(y_s).shape == (2, 64, 3, 5)
+    assert synthesis("global").style_of(y_s).shape == (2, 64, 1, 1)
 
 
 def test_additive_fusion_hears_the_semantics_from_the_start() -> None:
