@@ -2,7 +2,7 @@
 # Runs stages, all of them if none is named, on the cluster with the params.yaml of the working directory:
 #   infra/aws/submit.sh [--dry-run] [STAGE ...]
 # It goes on when this terminal closes (tmux on the head). A stage that has finished is not trained again. Results: S3,
-# MLflow and the shared outputs/. A params.yaml that asks for variants is refused.
+# MLflow and the shared outputs/, from where infra/README.md fetches them. A params.yaml that asks for variants is refused.
 set -euo pipefail
 # shellcheck source=infra/aws/common.sh
 source "$(dirname "$0")/common.sh"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Builds the images on a base whose digest is resolved now:  infra/docker/build.sh [cpu|cuda|mlflow ...]
-# LGC_REGISTRY=registry.example.org/team names them for pushing; --push pushes them.
+# LGC_REGISTRY=registry.example.org/team names them for pushing; --push pushes them, with provenance and SBOM. Without
+# it they are kept here, where Docker has no place for the two.
 set -euo pipefail
 
 cd "$(dirname "$0")/../.."
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 prefix=${LGC_REGISTRY:+$LGC_REGISTRY/}
-push=() kinds=()
+ends=(--load --provenance=false) kinds=()
 for argument in "$@"; do
   case "$argument" in
-    --push) push=(--push) ;;
+    --push) ends=(--push --provenance=true --sbom=true) ;;
     cpu | cuda | mlflow) kinds+=("$argument") ;;
     *) echo "usage: $0 [--push] [cpu|cuda|mlflow ...]" >&2; exit 2 ;;
   esac
@@ -24,5 +25,5 @@ for kind in "${kinds[@]}"; do
     *) file=infra/docker/Dockerfile tag="${prefix}lgc:$version-$kind" arguments=(--build-arg "VARIANT=$kind") ;;
   esac
   docker buildx build --file "$file" --tag "$tag" --build-arg "PYTHON_IMAGE=$base" \
-    "${arguments[@]}" "${push[@]}" --provenance=true --sbom=true .
+    "${arguments[@]}" "${ends[@]}" .
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs stages one after another on Kubernetes and waits for each:  infra/k8s/run.sh OVERLAY [STAGE ...]
 # The configuration is params.yaml of the working directory (lgc compose); one that asks for variants is refused.
+# fetch.sh brings the results home, where `lgc report` writes the report.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)

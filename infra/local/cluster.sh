@@ -7,7 +7,7 @@
 #   infra/local/cluster.sh status|down
 # LGC_NAMESPACES=true gives each worker a network namespace with an address of its own, joined by a bridge, as machines
 # are by a switch; that takes root (or CAP_NET_ADMIN). What listens on this machine's loopback is out of their reach.
-# `up` writes a file for your shell; then `lgc compose runtime.workers=NODES` and `lgc repro` use the cluster.
+# `up` writes a file for your shell; then `lgc compose runtime.workers=NODES runtime.stages=1` and `lgc repro` use it.
 # The dashboard is on loopback; LGC_DASHBOARD=false leaves it out. Ray's own server listens on all interfaces whatever it
 # is told, so the token is what keeps strangers out. State is in runs/cluster, or $LGC_CLUSTER.
 set -euo pipefail
@@ -147,7 +147,7 @@ up() {
   for number in $(seq 1 "$nodes"); do worker "$number"; done
   printf 'export RAY_ADDRESS=%s RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=%q\n' "$(cat "$state/address")" "$state/token" \
     >"$state/env"
-  echo "use it:  . $state/env && lgc compose runtime.workers=$nodes && lgc repro"
+  echo "use it:  . $state/env && lgc compose runtime.workers=$nodes runtime.stages=1 && lgc repro"
 }
 
 need() { [ -s "$state/address" ] || fail "$state: no cluster here; start one with $0 up"; state=$(cd "$state" && pwd); }

@@ -32,7 +32,7 @@ SHARED_MIB: Final = 64
 
 
 def examine(config: Config, paths: Paths) -> Iterator[Finding]:
-    """Look at this machine, the data, the tracking server, the store and, where one is configured, the cluster."""
+    """Look at this machine, the data, the tracking server, the store and, where there is one to join, the cluster."""
     storage.apply(config.storage)
     yield disk(storage_folder(config, paths))
     yield shared_memory()
@@ -44,7 +44,7 @@ def examine(config: Config, paths: Paths) -> Iterator[Finding]:
         yield tracking(absolute_uri(config.tracking.uri, paths))
     if config.storage.bucket is not None:
         yield store("S3 from here", config.storage)
-    if config.runtime.engine == "ray" and config.runtime.address:
+    if joins_cluster(config.runtime):
         from lgc.launch.doctor_ray import cluster
 
         shared = paths.root  # joined workers read the project itself, those of jobs what was put into the storage

@@ -1,7 +1,8 @@
-"""The doctor's look at what a project names: its folder, workers, other models, an embedding network."""
+"""The doctor's look at what a project names: its folder, Git, workers, other models, an embedding network."""
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from lgc.metrics.identity import make_identity
 def project(config: Config, paths: Paths) -> Iterator[Finding]:
     """Everything that only the configuration knows of."""
     yield writable(paths.root, paths.root / "outputs", storage_folder(config, paths))
+    if (paths.root / ".dvc").is_dir():
+        yield repository(paths.root)
     if config.runtime.engine == "ray" and not joins_cluster(config.runtime):
         yield workers(config)
     yield from models(config, paths)
@@ -37,6 +40,23 @@ def writable(root: Path, *others: Path) -> Finding:
             remedy = "give yourself the right to write there, or work in a copy of the project"
             return Finding("project", "failed", f"{folder}: {error.strerror or error}", remedy)
     return Finding("project", "ok", f"{root} can be written")
+
+
+def repository(root: Path) -> Finding:
+    """That DVC finds the Git repository without which it does nothing; an archive that was unpacked has none."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        with contextlib.closing(Repo(str(root))):
+            pass
+    except DvcException as error:
+        remedy = "correct .dvc/config"
+        if isinstance(error, SCMError):
+            remedy = "run `git init` there, or work in a clone: DVC runs no stage outside a Git repository"
+        return Finding("DVC", "failed", str(error).splitlines()[0], remedy)
+    return Finding("DVC", "ok", f"{root} is in a Git repository")
 
 
 def workers(config: Config) -> Finding:

@@ -32,16 +32,18 @@ PACKAGES: Final = ("lgc", "torch", "ray")
 def cluster(config: Config, shared: Path) -> Iterator[Finding]:
     """Resources, then each node's packages, clock, disk and ways out, then all workers adding up numbers.
 
-    ``shared`` is the folder that every node must see, unless the storage is on S3.
+    ``shared`` is the folder that every node must see, unless ``runtime.address`` is set and the storage is on S3.
     """
-    address = config.runtime.address
-    if is_job_server(address):
-        yield from _by_job(config, str(address), shared)
+    address, named = config.runtime.address, "runtime.address"
+    if address and is_job_server(address):
+        yield from _by_job(config, address, shared)
         return
+    if not address:  # joined as the stages do
+        address, named = os.environ["RAY_ADDRESS"], "RAY_ADDRESS"
     try:
         connect(address)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError
-        remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
+        remedy = f"check {named}, that the cluster runs, and RAY_AUTH_TOKEN"
         yield Finding("Ray", "failed", f"{address}: {first_line(error)}", remedy)
         return
     import ray
@@ -118,8 +120,9 @@ def _look(config: Config, shared: Path, backbones: list[str]) -> dict[str, Any]:
         findings.append(store("S3", config.storage))
     if uri := _server(config):
         findings.append(tracking(uri))
-    if "://" not in config.runtime.storage and not shared.is_dir():
-        remedy = "share that folder with every node, or compose with runtime.storage on S3"
+    published = "://" in config.runtime.storage and config.runtime.address  # as a stage decides
+    if not published and not shared.is_dir():
+        remedy = "share that folder with every node, or compose with runtime.address and runtime.storage on S3"
         findings.append(Finding("data", "failed", f"no {shared} there", remedy))
     for path in _backbones(config):
         if path.name in backbones and not path.is_file():

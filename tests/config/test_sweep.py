@@ -13,6 +13,7 @@ from lgc.errors import ConfigError
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SWEEPS = sorted(path.stem for path in CONF.glob("sweep/*.yaml"))
+RECIPES = sorted(path.stem for path in CONF.glob("experiment/faces*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,17 @@ def test_every_sweep_composes_shortens_trials_and_starts_from_what_is_there(
         assert stage.settings.samples % stage.settings.batch_size == 0
         assert stage.settings.samples % stage.settings.validate_every == 0
         assert stage.settings.checkpoint_every <= stage.settings.samples
+    assert with_values(raw, sweep.ranges, present_values(raw, sweep)) == raw
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_sweep_starts_from_every_recipe_for_faces(recipe: str, name: str) -> None:
+    sweep, raw = compose_sweep([f"sweep={name}"], compose([f"experiment={recipe}"], CONF), CONF)
+    if recipe == "faces_distortion":  # without a perceptual term there is no trade-off to search
+        with pytest.raises(ConfigError, match=r"sweep\.space\.perceptual: train_codec\.weights\.perceptual = 0\.0, "):
+            present_values(raw, sweep)
+        return
     assert with_values(raw, sweep.ranges, present_values(raw, sweep)) == raw
 
 
@@ -88,8 +100,8 @@ def test_present_values_outside_the_space_say_what_to_do(params: dict[str, Any])
         ConfigError, match=r"sweep.space.tasks: .*tasks = 500.0 in params.yaml .* sweep.present=false"
     ):
         present_values(changed, sweep)
-    changed["train_codec"]["weights"]["distortion"] = 0.004
-    with pytest.raises(ConfigError, match=r"sweep\.space\.distortion"):
+    changed["train_codec"]["weights"]["perceptual"] = 2.0
+    with pytest.raises(ConfigError, match=r"sweep\.space\.perceptual"):
         present_values(changed, sweep)
 
 

@@ -23,7 +23,8 @@ TERRAFORM = AWS / "terraform"
 TODAY = datetime.date.today()
 SETTINGS: dict[str, Any] = {
     "name": "lgc", "region": "eu-test-1", "image": "registry.example.org/lgc/lgc:0.1.0-cuda",
-    "registry": "registry.example.org", "subnet": "subnet-1", "security_group": "sg-1", "bucket": "b",
+    "registry": "registry.example.org", "registry_prefix": "registry.example.org/lgc",
+    "subnet": "subnet-1", "security_group": "sg-1", "bucket": "b",
     "head_profile": "arn:aws:iam::0:instance-profile/lgc-head", "efs_address": "fs-1.example.org",
     "worker_profile": "arn:aws:iam::0:instance-profile/lgc-worker", "machine_image": "ami-1", "key_name": "me",
     "ssh_private_key": "~/.ssh/me.pem", "head_type": "head.type", "worker_type": "gpu.type", "worker_cpus": 8,

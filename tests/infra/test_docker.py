@@ -120,6 +120,12 @@ def test_ray_is_the_same_everywhere() -> None:
         assert document["spec"].get("rayClusterSpec", document["spec"])["rayVersion"] == version
 
 
+def test_programs_that_rays_launcher_calls_in_the_container_are_there() -> None:
+    """`ray exec --tmux` of infra/aws/submit.sh and `ray rsync-up`; both run inside."""
+    (installed,) = [rest for key, rest in instructions(FILES[0]) if key == "RUN" and "apt-get install" in rest]
+    assert {"rsync", "tmux"} <= set(installed.split())
+
+
 @pytest.mark.parametrize("path", FILES, ids=IDS)
 def test_hadolint(path: Path) -> None:
     tool = program("hadolint")
@@ -150,6 +156,17 @@ def test_the_build_uses_the_digest_of_its_base(docker: dict[str, str]) -> None:
     assert all(f"PYTHON_IMAGE=python@{docker['DIGEST']}" in line for line in builds)
     assert "VARIANT=cpu" in builds[0]
     assert "lgc:0.1.0-cpu" in builds[0]
+
+
+@pytest.mark.parametrize("push", [True, False])
+def test_an_image_is_pushed_with_its_provenance_or_kept_here(docker: dict[str, str], push: bool) -> None:
+    """Docker's own store takes no attestations, and a builder in a container keeps nothing unless it is told."""
+    words = ["--push", "cpu"] if push else ["cpu"]
+    done = subprocess.run([str(DOCKER / "build.sh"), *words], env=docker, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    build = Path(docker["LOG"]).read_text().splitlines()[-1].split()
+    assert ("--push" in build, "--load" in build) == (push, not push)
+    assert ("--provenance=true" in build, "--sbom=true" in build) == (push, push)
 
 
 @pytest.mark.parametrize("digest", ["", "latest", "sha256:12"])

@@ -455,3 +455,78 @@ def test_run_says_in_one_line_what_it_cannot_read(kubectl: Callable, tmp_path: P
     for failed in (done, bare):
         assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "log").exists()
+
+
+FETCH = r"""#!/bin/sh
+echo "$*" >> "$LOG"
+case "$*" in
+  *"get raycluster lgc"*) printf '%s' "${RUNS:-}" ;;
+  *"get pod"*) printf '%s' "${POD-pod/lgc-head-x}" ;;
+  *" exec "*) shift 12; cd "$VOLUME" && exec tar -cf - "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs fetch.sh in ``home``, with a kubectl whose pod sees ``volume``."""
+    fake, home, volume = tmp_path / "bin" / "kubectl", tmp_path / "home", tmp_path / "volume"
+    for folder in (fake.parent, home, volume / "outputs/evaluate", volume / "outputs/finetune_joint"):
+        folder.mkdir(parents=True)
+    fake.write_text(FETCH)
+    fake.chmod(0o755)
+    (volume / "outputs/evaluate/metrics.json").write_text("{}")
+    (volume / "outputs/finetune_joint/model.safetensors").write_text("m")
+    environment = {
+        "PATH": f"{fake.parent}:{os.environ['PATH']}", "LOG": str(tmp_path / "log"), "VOLUME": str(volume),
+        "LGC_POLL_SECONDS": "0", "LGC_POLL_TRIES": "2",
+    }  # fmt: skip
+
+    def run(*words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(K8S / "fetch.sh"), *words], cwd=home, env={**environment, **extra},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("runs", ["", "raycluster.ray.io/lgc"])
+def test_results_come_from_the_volume_and_leave_the_cluster_as_it_was(
+    fetch: Callable, tmp_path: Path, runs: str
+) -> None:
+    done = fetch("dev", RUNS=runs)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0, ["outputs/evaluate written", "outputs/finetune_joint written"],
+    ), done.stderr  # fmt: skip
+    assert (tmp_path / "home/outputs/evaluate/metrics.json").read_text() == "{}"
+    assert (tmp_path / "home/outputs/finetune_joint/model.safetensors").read_text() == "m"
+    log = (tmp_path / "log").read_text()
+    assert f"apply -k {K8S}/overlays/dev/cluster" in log or runs
+    assert ("apply" in log, "delete raycluster lgc" in log) == (not runs, not runs)
+
+
+def test_results_are_not_written_over_others(fetch: Callable, tmp_path: Path) -> None:
+    (tmp_path / "home/outputs/finetune_joint").mkdir(parents=True)
+    done = fetch("dev")
+    assert (done.returncode, done.stderr) == (
+        1, "error: outputs/finetune_joint is here already; go to another folder, or move it away\n",
+    )  # fmt: skip
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "extra", "says"),
+    [
+        ((), {}, "usage: "),
+        (("nonsense",), {}, "usage: "),
+        (("dev", "nonsense"), {}, "error: no stage nonsense"),
+        (("dev",), {"POD": ""}, "error: no head came"),
+    ],
+)
+def test_fetch_says_what_went_wrong(
+    fetch: Callable, words: tuple[str, ...], extra: dict[str, str], says: str
+) -> None:
+    done = fetch(*words, **extra)
+    assert done.returncode in (1, 2)
+    assert done.stderr.startswith(says)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 import types
@@ -18,8 +19,8 @@ from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config, StorageConfig
 from lgc.errors import TrainingError
-from lgc.launch import doctor, doctor_project
-from lgc.launch.doctor_ray import _backbones
+from lgc.launch import doctor, doctor_project, doctor_ray
+from lgc.launch.doctor_ray import _backbones, _look
 from lgc.launch.ports import free_ports
 from lgc.launch.room import check_room
 
@@ -80,6 +81,68 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     bad = doctor_project.writable(tmp_path, tmp_path / "outputs")
     assert (bad.state, bad.detail) == ("failed", f"{tmp_path / 'outputs'}: Permission denied")
+
+
+def test_a_project_outside_a_git_repository(project: Path, tmp_path: Path) -> None:
+    """What `lgc repro` would end with in an archive that was unpacked."""
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy2(project / name, tmp_path / name)
+    config = parse(compose(["profile=smoke", "tracking=off"], project / "conf"))
+
+    def found() -> list[doctor_project.Finding]:
+        return [finding for finding in doctor_project.project(config, Paths(tmp_path)) if finding.name == "DVC"]
+
+    (bad,) = found()
+    assert (bad.state, bad.detail) == ("failed", f"{tmp_path} is not a git repository")
+    assert bad.remedy.startswith("run `git init` there, or work in a clone")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (good,) = found()
+    assert good.state == "ok"
+    shutil.rmtree(tmp_path / ".git")
+    with (tmp_path / ".dvc" / "config").open("a") as file:
+        file.write("[core]\n    no_scm = True\n")
+    assert [one.state for one in found()] == ["ok"]
+
+
+@pytest.mark.parametrize("named", ["RAY_ADDRESS", "runtime.address"])
+def test_the_cluster_that_training_joins_is_looked_at(
+    named: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recipes for nodes of this machine and for Slurm name it in the environment alone."""
+    asked: list[str | None] = []
+
+    def refuse(address: str | None) -> None:
+        asked.append(address)
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(doctor_ray, "connect", refuse)
+    if named == "RAY_ADDRESS":
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    else:
+        monkeypatch.setenv("RAY_ADDRESS", "10.0.0.9:6379")  # what is composed wins
+        config = replace(config, runtime=replace(config.runtime, address="10.0.0.1:6379"))
+    (found,) = [finding for finding in doctor.examine(config, Paths(tmp_path)) if finding.name == "Ray"]
+    assert (asked, found.state, found.detail) == (["10.0.0.1:6379"], "failed", "10.0.0.1:6379: nobody there")
+    assert found.remedy.startswith(f"check {named}, ")
+
+
+def test_no_cluster_is_looked_at_without_ray(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    local = replace(config, runtime=replace(config.runtime, engine="local"))
+    assert "Ray" not in [finding.name for finding in doctor.examine(local, Paths(tmp_path))]
+
+
+@pytest.mark.parametrize(
+    ("address", "storage", "needed"),
+    [(None, "runs", True), (None, "s3://b/runs", True), ("auto", "runs", True), ("auto", "s3://b/runs", False)],
+)
+def test_a_node_needs_the_projects_folder_where_nothing_is_published_for_it(
+    address: str | None, storage: str, needed: bool, config: Config, tmp_path: Path
+) -> None:
+    changed = replace(config, runtime=replace(config.runtime, address=address, storage=storage))
+    found = [finding.detail for finding in _look(changed, tmp_path / "none", [])["findings"]]
+    assert (f"no {tmp_path / 'none'} there" in found) == needed
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-# Everything that infra/aws/cluster.yaml names.
+# Everything that infra/aws/cluster.yaml and infra/README.md name.
 output "name" {
   value = var.name
 }
@@ -17,6 +17,11 @@ output "image" {
 
 output "registry" {
   value = split("/", aws_ecr_repository.image["lgc"].repository_url)[0]
+}
+
+# LGC_REGISTRY of infra/docker/build.sh
+output "registry_prefix" {
+  value = trimsuffix(aws_ecr_repository.image["lgc"].repository_url, "/lgc")
 }
 
 output "subnet" {
