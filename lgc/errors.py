@@ -43,6 +43,10 @@ class TrainingError(LgcError):
     """A training run that cannot go on."""
 
 
+class EngineFailure(TrainingError):
+    """What runs the training broke down, e.g. a full disk or a lost node: no result of what was trained."""
+
+
 class ServiceError(LgcError):
     """A local service (PostgreSQL, S3 store, MLflow) that cannot be started or reached."""
 

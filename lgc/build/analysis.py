@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import torch
@@ -17,6 +17,7 @@ from lgc.errors import TrainingError
 from lgc.training.context import Context
 from lgc.training.objectives import AnalysisObjective, ReferenceObjective, make_analyzers
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules
+from lgc.training.trainer import Validation
 from lgc.training.validation import AnalysisValidator
 
 FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
@@ -53,6 +54,11 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
 def train_reference(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
     """The RGB reference, once for each learning rate, side by side on the same batches."""
     training = config.train_reference
+    val = Split(paths.data, "val")
+    known = val.manifest.splits["val"]
+    if context.rank == 0 and len(training.learning_rates) > 1 and not (known.masks or known.attributes or known.pose):
+        context.say(f"{name}: no annotation in the validation split to choose by; takes the first learning rate")
+    look = AnalysisValidator(val, training.validation_images, context.device)
     players = []
     for lr in training.learning_rates:
         torch.manual_seed(training.settings.seed)
@@ -73,18 +79,31 @@ def train_reference(name: TrainStage, config: Config, paths: Paths, context: Con
         state=TrainState(players, MovingAverage(modules, training.ema_decay)),
         loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
         settings=training.settings,
-        validator=AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device),
+        validator=lambda modules: _named(look(modules), modules),
     )
 
 
+def _named(found: Validation, modules: Iterable[str]) -> Validation:
+    """Where no picture says anything, that much of each reference: one of them is still to be named."""
+    return found if found.metrics else Validation({f"{name}.annotated": 0.0 for name in modules}, found.images)
+
+
 def best_reference(metrics: Mapping[str, float]) -> str:
-    """Name of the reference with the highest validation mIoU, or attribute accuracy without masks."""
+    """Name of the reference with the best validation mIoU, without masks attribute accuracy, without both pose error.
+
+    The first one where the validation split has no annotation.
+    """
+    by_metric: dict[str, dict[str, float]] = {}
+    for key, value in metrics.items():
+        name, _, metric = key.removeprefix("val/").rpartition(".")
+        if name.startswith("rgb_lr"):
+            by_metric.setdefault(metric, {})[name] = value
     for metric in ("miou", "attribute_balanced_accuracy", "attribute_accuracy"):
-        scores = {
-            key.removeprefix("val/").removesuffix(f".{metric}"): value
-            for key, value in metrics.items()
-            if key.startswith("val/rgb_lr") and key.endswith(f".{metric}")
-        }
-        if scores:
+        if scores := by_metric.get(metric):
             return max(scores, key=scores.__getitem__)
-    raise TrainingError("train_reference: no annotation in the validation split to choose a reference by")
+    if errors := by_metric.get("pose_error"):
+        return min(errors, key=errors.__getitem__)
+    names = [name for scores in by_metric.values() for name in scores]
+    if not names:
+        raise TrainingError("train_reference: its last checkpoint names no reference; remove the run and train again")
+    return names[0]

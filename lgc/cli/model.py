@@ -104,7 +104,8 @@ def pull(
 ) -> None:
     """Fetch a released model, check it, and keep it on this machine under a name.
 
-    From MLflow's registry by version, models:/NAME/3, or by alias, models:/NAME@champion.
+    From MLflow's registry by version, models:/NAME/3, or by alias, models:/NAME@champion; in a project's folder
+    through its configured storage.
     """
     from lgc.training.state import file_sha256
 
@@ -142,6 +143,7 @@ def _from_registry(address: str, tracking: str, folder: Path) -> Path:
         raise ModelError(f"{address}: no MLflow store {local}; pass --tracking, or go to the project's folder")
     from lgc.tracking.registry import Registry
 
+    _use_configured_storage()
     name = match[1]
     try:
         got = Registry(tracking, name).fetch(match[2] or match[3], "model.safetensors", folder)
@@ -149,6 +151,15 @@ def _from_registry(address: str, tracking: str, folder: Path) -> Path:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{address}: cannot be had from {tracking} ({said})") from error
     return got.rename(folder / f"{name}.safetensors")
+
+
+def _use_configured_storage() -> None:
+    """In a project its S3 endpoint is where MLflow's files are; elsewhere the environment says."""
+    from lgc.config.load import PARAMS, load
+    from lgc.launch import storage
+
+    if PARAMS.is_file():
+        storage.apply(load().storage)
 
 
 def _evaluation_of(model_id: str, sha256: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lgc.evaluation.intervals import mean_difference, plain, task_differences
-from lgc.evaluation.points import Point, is_measure
+from lgc.evaluation.points import Point, analysed, is_measure
 
 
 def difference(left: Point, right: Point, rounds: int) -> dict[str, Any]:
@@ -32,8 +32,8 @@ def against_baselines(
 ) -> list[dict[str, Any]]:
     """Each of our files, whole and base-only, minus each baseline's setting of the nearest rate.
 
-    ``tasks_analysis`` compares what machines get from either file: our layers, read from bytes, against the RGB
-    reference on the baseline's decoded picture.
+    ``tasks_analysis`` compares what machines get from either file: our layers, read from bytes, against those of a
+    model that has heads of its own, else against the RGB reference on the baseline's decoded picture.
     """
     found = []
     for ours in (point for point in points if point.codec == main):
@@ -43,8 +43,9 @@ def against_baselines(
                 continue
             entry = difference(ours, other, rounds)
             source = "semantic" if ours.is_base else "both"
-            if source in ours.tasks and "rgb" in other.tasks:
-                entry["tasks_analysis"] = plain(task_differences(ours.tasks[source], other.tasks["rgb"], rounds))
+            theirs = analysed(other.tasks)
+            if source in ours.tasks and theirs is not None:
+                entry["tasks_analysis"] = plain(task_differences(ours.tasks[source], other.tasks[theirs], rounds))
             found.append({"ours": ours.key, "other": other.key, **entry})
     return found
 

@@ -26,7 +26,8 @@ def information(points: Sequence[Point], priors: Priors, rounds: int) -> list[di
     """A row for each codec, reader and task: bits spent a picture, usable information, and the one by the other.
 
     ``source`` says who reads: the heads on one or both layers, or the RGB reference on decoded pictures;
-    :data:`ADDED` is what both layers tell more than the semantic one, for the bits that they take more.
+    :data:`ADDED` is what both layers tell more than the semantic one, for the bits that they take more. An angle
+    that does not vary over the pictures does not count; where none does, e.g. of one picture, pose has no row.
     """
     rows = []
     by_key = {point.key: point for point in points}
@@ -69,7 +70,8 @@ def _usable(scores: TaskScores, priors: Priors, rounds: int) -> Iterator[tuple[s
         yield "attributes", "bits a picture", estimate, there
     if scores.pose_errors:
         errors = np.stack(scores.pose_errors).astype(np.float64)
-        yield "pose", "bits a picture", log_ratio_interval(priors.pose_deviations, errors, rounds), None
+        if (known := log_ratio_interval(priors.pose_deviations, errors, rounds)) is not None:
+            yield "pose", "bits a picture", known, None
 
 
 def _added(both: TaskScores, semantic: TaskScores, rounds: int) -> Iterator[tuple[str, str, Estimate, float | None]]:
@@ -80,4 +82,5 @@ def _added(both: TaskScores, semantic: TaskScores, rounds: int) -> Iterator[tupl
         yield "attributes", "bits a picture", task_differences(both, semantic, rounds)[_ATTRIBUTES], None
     if both.pose_errors and semantic.pose_errors:
         before, after = (np.stack(scores.pose_errors).astype(np.float64) for scores in (semantic, both))
-        yield "pose", "bits a picture", log_ratio_interval(before, after, rounds), None
+        if (gain := log_ratio_interval(before, after, rounds)) is not None:
+            yield "pose", "bits a picture", gain, None

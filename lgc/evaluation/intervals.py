@@ -88,11 +88,22 @@ def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) ->
     return mean_interval(a - b, rounds, seed)
 
 
-def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
-    """Of log2 (mean a / mean b) summed over columns, both (N, K) above 0 on the same pictures."""
-    drawn = _counts(len(a), rounds, seed)
+def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate | None:
+    """Of log2 (mean a / mean b) summed over columns, both (N, K) from 0 on the same pictures.
+
+    A column in which all of ``a`` or of ``b`` is 0 has no ratio and is left out, and a round that draws only zeros of
+    one does not count; None where nothing is left.
+    """
+    there = (a > 0).any(axis=0) & (b > 0).any(axis=0)
+    if not there.any():
+        return None
+    a, b, drawn = a[:, there], b[:, there], _counts(len(a), rounds, seed)
+    above, below = drawn @ a, drawn @ b
+    whole = ((above > 0) & (below > 0)).all(axis=1)
+    if not whole.any():
+        return None
     return interval_of(
-        float(np.log2(a.mean(axis=0) / b.mean(axis=0)).sum()), np.log2((drawn @ a) / (drawn @ b)).sum(axis=1)
+        float(np.log2(a.mean(axis=0) / b.mean(axis=0)).sum()), np.log2(above[whole] / below[whole]).sum(axis=1)
     )
 
 

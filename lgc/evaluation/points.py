@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,6 +34,11 @@ _DAMAGED: Final = (
 )
 """What numpy and zipfile raise for files that are empty, cut or changed: a flipped bit can make an entry look
 encrypted, of a later version of the format, or of another name."""
+
+
+def analysed(tasks: Container[str]) -> str | None:
+    """The best source of :data:`ANALYSED` that was measured."""
+    return next((source for source in ANALYSED if source in tasks), None)
 
 
 def is_measure(name: str) -> bool:

@@ -21,7 +21,7 @@ from lgc.evaluation.intervals import (
     task_ratios,
     task_rounds,
 )
-from lgc.evaluation.points import ANALYSED, Point, is_measure
+from lgc.evaluation.points import Point, analysed, is_measure
 from lgc.metrics.distribution import SetMetric
 from lgc.metrics.information import Priors
 
@@ -221,6 +221,6 @@ def curve_rounds(points: Sequence[Point], rounds: int) -> list[dict[str, np.ndar
 
 def _by_source(tasks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Flat names; ``analysis.*`` is the best source there is."""
-    best = next((source for source in ANALYSED if source in tasks), None)
+    best = analysed(tasks)
     named = tasks if best is None else {**tasks, "analysis": tasks[best]}
     return {f"{source}.{name}": value for source, values in named.items() for name, value in values.items()}

@@ -19,11 +19,16 @@ from typing import Final
 import psutil
 
 from lgc.errors import TrainingError
+from lgc.launch.interrupts import on_signals
 from lgc.launch.ports import free_ports
 
 START_SECONDS: Final = 180
 _LOOK_SECONDS: Final = 2.0
 _HELPERS_NICENESS: Final = 10
+_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
+"""Bytes that the path of a socket may have."""
+_RAYS_PART: Final = "/lgc-ray-12345678/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store"
+"""Of its longest one, below the folder for temporary files."""
 _KEEP: Final = ("ray::RayTrainWorker", "ray::IDLE")
 DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
 """For commands that use such a cluster: nobody takes this machine away, and its one worker answers at once."""
@@ -48,15 +53,15 @@ def new_access() -> dict[str, str]:
 def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
     """Start a Ray head, yield the variables that lead commands to it, and end it (and nothing else) afterwards.
 
-    ``job_server`` is a loopback port for Ray's dashboard, through which jobs are submitted.
+    ``job_server`` is a loopback port for Ray's dashboard, through which jobs are submitted. SIGTERM and SIGHUP, where
+    nobody else answers them, end the command by :class:`SystemExit`, so that Ray does not outlive it.
     """
     dashboard = [f"--include-dashboard={str(job_server is not None).lower()}"]
     if job_server is not None:
         dashboard += ["--dashboard-host=127.0.0.1", f"--dashboard-port={job_server}"]
     access = new_access()
     port, client = free_ports(2)
-    # Ray puts sockets below its folder, whose path must stay short
-    with tempfile.TemporaryDirectory(prefix="lgc-ray-") as folder:
+    with _Leave() as leave, tempfile.TemporaryDirectory(prefix="lgc-ray-", dir=short_folder()) as folder:
         command = [
             str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats",
             "--node-ip-address=127.0.0.1", f"--port={port}", f"--ray-client-server-port={client}",
@@ -73,11 +78,60 @@ def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
                 env={**os.environ, **QUIET, "RAY_DEDUP_LOGS": "0", **access},
             )
         try:
+            leave.allow()
             _wait_until_up(head, port, log)
             with _helpers_behind(head.pid):
                 yield {"RAY_ADDRESS": f"127.0.0.1:{port}", **DRIVER_ENVIRONMENT, **access}
         finally:
+            leave.forbid()
             _end(head)
+
+
+def short_folder() -> str | None:
+    """Where Ray's folder goes: None, the usual place for temporary files, unless its path is too long for sockets."""
+    longest = _SOCKET_PATH - len(_RAYS_PART)
+    return None if len(os.fsencode(tempfile.gettempdir())) <= longest else "/tmp"
+
+
+class _Leave:
+    """Turns SIGTERM and SIGHUP into :class:`SystemExit`, but only where what was begun is also ended.
+
+    Those that have a handler already, or are ignored, stay as they are, and a handler that is set later wins.
+    """
+
+    def __init__(self) -> None:
+        self._asked: int | None = None
+        self._allowed = False
+        self._handlers = contextlib.ExitStack()
+
+    def __enter__(self) -> _Leave:
+        if threading.current_thread() is threading.main_thread():
+            ending = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]
+            self._handlers.enter_context(on_signals(ending, self._ask))
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._handlers.close()
+        if kind is None:
+            self._go()
+
+    def allow(self) -> None:
+        """From here on at once, and now if somebody has asked before."""
+        self._allowed = True
+        self._go()
+
+    def forbid(self) -> None:
+        """From here on not before the context ends."""
+        self._allowed = False
+
+    def _ask(self, signum: int) -> None:
+        self._asked = signum
+        if self._allowed:
+            self._go()
+
+    def _go(self) -> None:
+        if self._asked is not None:
+            raise SystemExit(128 + self._asked)
 
 
 @contextmanager

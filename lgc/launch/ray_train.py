@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from lgc.config.schema import Config
-from lgc.errors import TrainingError
+from lgc.errors import EngineFailure, TrainingError
 from lgc.launch.board import Board, BoardBar, Display
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.interrupts import first_asks
@@ -56,7 +56,8 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
         audience: who else looks on; with a board of its own nothing is drawn here.
 
     Raises:
-        TrainingError: the job failed for good; the message is its last error.
+        EngineFailure: Ray gave up, as after trouble of its nodes; the message is the last error.
+        TrainingError: the training cannot go on, as all its workers agree.
         Interrupted: Ctrl-C; a checkpoint was written first.
     """
     runtime = config.runtime
@@ -100,7 +101,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
         with contextlib.nullcontext() if audience.board else Display(board):
             result = _interruptible(trainer.fit, board)
     except ray_train.TrainingFailedError as error:
-        raise TrainingError(_innermost(error)) from error
+        raise EngineFailure(_innermost(error)) from error
     if result.return_value is not None:
         raise result.return_value
     if result.checkpoint is None:

@@ -26,7 +26,7 @@ def run_report_stage() -> None:
     # `lgc report` needs none of these
     from lgc.config.load import load
     from lgc.launch import storage
-    from lgc.launch.stage import StageRun, storage_folder
+    from lgc.launch.stage import StageRun, absolute_uri, storage_folder
     from lgc.tracking.mlflow import RunAddress
 
     page = run_report()
@@ -34,7 +34,8 @@ def run_report_stage() -> None:
     storage.apply(config.storage)
     found = read_results(paths.stage("evaluate")).details["run"]["mlflow"]
     if found and config.tracking.enabled:
-        address = RunAddress(found["uri"], found["run_id"])
+        # the address that the evaluation noted opens nothing, and a project may have moved with its store
+        address = RunAddress(absolute_uri(config.tracking.uri, paths), found["run_id"])
         StageRun(address, storage_folder(config, paths) / "journal" / f"report-{address.run_id}").artifacts(page)
     print(f"{page} written")
 

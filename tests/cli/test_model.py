@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,10 +21,13 @@ import lgc
 from lgc.bitstream import store
 from lgc.bitstream.model_file import read_info, read_sha256
 from lgc.cli.main import app
+from lgc.config.load import compose, parse, write_params
 from lgc.errors import ModelError
+from lgc.launch import storage
 from lgc.models.layered import Architecture
 from lgc.tracking.mlflow import PipelineRuns
 from lgc.tracking.registry import Registry
+from tests.project import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -220,3 +224,24 @@ def test_pull_from_the_registry_by_alias_and_by_version(model_file: Path, tmp_pa
         run("pull", "models:/faces/7", "--tracking", uri)
     with pytest.raises(ModelError, match="neither models:/NAME/VERSION"):
         run("pull", "models:/faces", "--tracking", uri)
+
+
+def test_pull_from_the_registry_uses_the_projects_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+
+    class Away:
+        def __init__(self, *_: str) -> None:
+            asked.append(os.environ.get("MLFLOW_S3_ENDPOINT_URL"))
+            raise ConnectionError("away")
+
+    monkeypatch.setattr("lgc.tracking.registry.Registry", Away)
+    project = compose(["storage=s3", "storage.endpoint=http://s3.test"], ROOT / "conf")
+    for name in storage.environment(parse(project).storage):
+        monkeypatch.setenv(name, "")  # so that what is set here ends with this test
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r"cannot be had from http://mlflow\.test"):
+            run("pull", "models:/faces/1", "--tracking", "http://mlflow.test")
+        write_params(project)
+    assert asked == [None, "http://s3.test"]

@@ -54,6 +54,13 @@ def test_paired_differences(points: list[Point]) -> None:
     assert not [name for entry in found for name in entry if name.startswith("time_")]
 
 
+def test_a_model_with_heads_of_its_own_is_read_by_them(points: list[Point]) -> None:
+    points += [point("given", "", 110, both=3.0, rgb=9.0), point("given", "base", 42, semantic=3.5, rgb=9.0)]
+    found = against_baselines(points, "ours", ["given"], rounds=5)
+    assert [entry["tasks_analysis"]["pose_error"]["value"] for entry in found] == [4 - 3, 5 - 3.5]
+    assert [entry["other"] for entry in found] == ["given", "given base"]
+
+
 def test_every_rate_point_of_ours_is_compared(points: list[Point]) -> None:
     points += [point("ours", "high", 480, 28.0, both=3.0), point("ours", "high base", 60, 21.0, semantic=5.0)]
     found = against_baselines(points, "ours", ["jpeg"], rounds=5)

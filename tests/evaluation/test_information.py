@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lgc.data.labels import IGNORE
 from lgc.evaluation.information import ADDED, information
 from lgc.evaluation.points import Point
-from lgc.metrics.information import Priors
+from lgc.metrics.information import Priors, make_priors
 from lgc.metrics.tasks import TaskScores
 
 PRIORS = Priors(mask_bits=np.array([1.0, 2.0, 1.0, 2.0]), pose_deviations=np.full((4, 3), 8.0))
@@ -64,6 +65,31 @@ def test_what_the_second_layer_adds_for_its_own_bits(rows: dict[tuple[str, str],
 def test_a_task_without_annotations_has_no_row() -> None:
     found = information([point("", 50, rgb=TaskScores(pose_errors=[np.ones(3)] * 4))], PRIORS, rounds=5)
     assert [(row["source"], row["task"]) for row in found] == [("rgb", "pose")]
+
+
+@pytest.mark.parametrize(
+    ("pose", "angles"),
+    [
+        ([[0, 5, 1]], 0),  # one picture is its own median
+        ([[0, 5, 1], [10, 5, 2], [40, 5, 3]], 2),  # some rounds draw nothing but the median
+        ([[0, 5, 1], [0, 5, 2], [0, 5, 3], [0, 5, 4]], 1),
+        ([[0, 5, 1]] * 4, 0),
+    ],
+)
+def test_an_angle_that_does_not_vary_has_no_information(pose: list[list[float]], angles: int) -> None:
+    priors = make_priors(np.full((len(pose), 1, 1), IGNORE, np.uint8), np.array(pose, np.float64))
+    points = [
+        point("", 50, both=TaskScores(pose_errors=[np.full(3, 0.5)] * len(pose))),
+        point("base", 10, semantic=TaskScores(pose_errors=[np.array([1.0, 0.0, 1.0])] * len(pose))),
+    ]
+    found = {row["source"]: row["information"] for row in information(points, priors, rounds=200)}
+    json.dumps(found, allow_nan=False)
+    assert found.keys() == ({"both", "semantic", ADDED} if angles else {ADDED})
+    assert found[ADDED] == {"value": 2.0, "low": 2.0, "high": 2.0}  # of the two angles that were read with errors
+    if angles:
+        deviations = priors.pose_deviations.mean(axis=0)
+        assert found["both"]["value"] == pytest.approx(np.log2(deviations[deviations > 0] / 0.5).sum())
+        assert found["both"]["low"] < found["both"]["value"] < found["both"]["high"]
 
 
 def test_a_reader_that_misleads_has_a_negative_value_and_nothing_a_bit() -> None:

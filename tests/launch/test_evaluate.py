@@ -2,13 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from lgc.config.load import compose, parse
+from lgc.config.load import compose, parse, write_params
 from lgc.errors import TrainingError
-from lgc.launch.evaluate import measuring_device, trained_on
+from lgc.launch import report, stage
+from lgc.launch.evaluate import measuring_device, mlflow_facts, trained_on
+from lgc.launch.stage import StageRun
+from lgc.tracking.mlflow import RunAddress
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -33,3 +37,41 @@ def test_a_cluster_with_gpus_is_measured_from_a_machine_without(
     with pytest.raises(TrainingError, match="sees no GPU here"):
         measuring_device(runtime)
     assert measuring_device(replace(runtime, address=address)) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("uri", "noted"),
+    [
+        ("http://user:PASSWORD@server:5000/", "http://server:5000/"),
+        ("postgresql://u:PASSWORD@h/db?sslpassword=PASSWORD", "postgresql://h/db"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_results_name_the_server_without_what_opens_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str, noted: str
+) -> None:
+    monkeypatch.setattr(stage, "family", lambda address: ("7", {"evaluate": "abc"}))
+    found = mlflow_facts(StageRun(RunAddress(uri, "abc"), tmp_path))
+    assert found == {"uri": noted, "experiment": "7", "run_id": "abc", "runs": {"evaluate": "abc"}}
+    assert mlflow_facts(StageRun(None, tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "opened"),
+    [
+        ("http://user:PASSWORD@server:5000", "http://user:PASSWORD@server:5000"),
+        ("sqlite:///mlflow.db", "sqlite:///{root}/mlflow.db"),
+    ],
+)
+def test_the_report_opens_the_configured_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str, opened: str
+) -> None:
+    kept: list[RunAddress | None] = []
+    monkeypatch.chdir(tmp_path)
+    write_params(compose([f"tracking.uri={uri}"], CONF))
+    details = {"run": {"mlflow": {"uri": "http://server:5000", "run_id": "abc"}}}
+    monkeypatch.setattr(report, "run_report", lambda: report.REPORT / report.PAGE)
+    monkeypatch.setattr(report, "read_results", lambda _: SimpleNamespace(details=details))
+    monkeypatch.setattr(StageRun, "artifacts", lambda run, *files: kept.append(run.address))
+    report.run_report_stage()
+    assert kept == [RunAddress(opened.format(root=tmp_path), "abc")]

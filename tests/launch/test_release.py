@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from lgc.bitstream.model_file import FORMAT
+from lgc.build.networks import architecture
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
@@ -19,6 +21,9 @@ from lgc.tracking.mlflow import PipelineRuns, client
 from lgc.tracking.registry import Registry
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
+SHAPE = asdict(architecture(parse(compose([], CONF)).model))
+HEAD = {"format": FORMAT, "id": "00", "architecture": SHAPE, "analyzer": None, "about": {}}
+"""What a model file says of itself."""
 
 
 @pytest.fixture
@@ -40,7 +45,7 @@ def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: floa
     trained.mkdir(exist_ok=True)
     (root / "params.yaml").write_text("settings")
     digest = sha256 or f"{model:0<64}"
-    save_file({"x": torch.zeros(1)}, paths.model("finetune_joint"), {"lgc": json.dumps({"sha256": digest})})
+    save_file({"x": torch.zeros(1)}, paths.model("finetune_joint"), {"lgc": json.dumps({**HEAD, "sha256": digest})})
     (trained / "metrics.json").write_text(json.dumps({"model_id": model}))
     summary = {
         "codecs": {"joint": {"bpp": {"value": bpp}}, "joint base": {"tasks_semantic": {"miou": {"value": miou}}}}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lgc.errors import LgcError
 from lgc.evaluation.names import CURVES, DETAILS, GALLERY, GALLERY_LIST, METRICS
-from lgc.evaluation.points import ANALYSED
+from lgc.evaluation.points import analysed
 
 _TASKS: Final = "tasks_"
 _ADVICE: Final = "run the evaluate stage first (make repro runs all)"
@@ -66,7 +66,7 @@ class Results:
         codec = self.summary["codecs"].get(key, {})
         source, _, name = metric.rpartition(".")
         if source == "analysis":
-            source = next((s for s in ANALYSED if _TASKS + s in codec), "")
+            source = analysed([name.removeprefix(_TASKS) for name in codec if name.startswith(_TASKS)]) or ""
         found = codec.get(_TASKS + source, {}).get(name) if source else codec.get(name)
         return Interval(**found) if isinstance(found, Mapping) and "value" in found else None
 

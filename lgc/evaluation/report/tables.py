@@ -134,8 +134,9 @@ def paired(results: Results) -> Table:
         "Ours minus each codec at its nearest rate",
         ["difference", "our bits", *(results.label(name) for name in names)],
         rows,
-        "Paired over the same pictures, 95 % bootstrap intervals; an interval without 0 is beyond chance. "
-        + TRAINED_ON,
+        "Paired over the same pictures, 95 % bootstrap intervals; an interval without 0 is beyond chance. Tasks are "
+        "read from either file by heads of its own model, or from the decoded picture by the RGB reference where the "
+        f"codec has none. {TRAINED_ON}",
     )
 
 

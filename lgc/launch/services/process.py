@@ -41,7 +41,7 @@ class Service:
 
 
 def start(service: Service, folder: Path) -> bool:
-    """Start a service and wait until it is ready; False when it already ran.
+    """Start a service and wait until it is ready; False when it already ran. Interrupted, it leaves nothing behind.
 
     Raises:
         ServiceError: its port is taken, or it ended or stayed silent; the message has the log's last line.
@@ -62,13 +62,19 @@ def start(service: Service, folder: Path) -> bool:
             start_new_session=True,
             **account(service.user),
         )
-    record = {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
-    _pid_file(service.name, folder).write_text(json.dumps(record), encoding="utf-8")
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if service.ready():
-            return True
-        time.sleep(0.2)
+    started = psutil.Process(process.pid)
+    try:
+        record = {"pid": process.pid, "created": started.create_time()}
+        _pid_file(service.name, folder).write_text(json.dumps(record), encoding="utf-8")
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            if service.ready():
+                return True
+            time.sleep(0.2)
+    except BaseException:  # Ctrl-C too: whoever asked for the service will not know that it runs
+        _end(started, service.stop_signal)
+        _pid_file(service.name, folder).unlink(missing_ok=True)
+        raise
     state = "did not answer" if process.poll() is None else "ended"
     stop(service.name, folder, service.stop_signal)
     raise ServiceError(f"{service.name}: {state}: {_last_line(log)} (all of it: {log})")
@@ -78,14 +84,7 @@ def stop(name: str, folder: Path, how: signal.Signals = signal.SIGTERM) -> bool:
     """End a service that was started from here; False when none runs."""
     process = _process(name, folder)
     if process is not None:
-        for number in (how, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)  # it leads a session of its own, so this reaches nothing else
-            with contextlib.suppress(psutil.TimeoutExpired):
-                process.wait(_STOP_SECONDS)
-                break
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end(process, how)
     _pid_file(name, folder).unlink(missing_ok=True)
     return process is not None
 
@@ -101,6 +100,17 @@ def account(user: str | None) -> dict[str, Any]:
     if user is None:
         return {}
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
+
+
+def _end(process: psutil.Process, how: signal.Signals) -> None:
+    for number in (how, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)  # it leads a session of its own, so this reaches nothing else
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+            break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _process(name: str, folder: Path) -> psutil.Process | None:

@@ -7,8 +7,10 @@ are the truth: Ray's own state and Optuna's study can be made again from them.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +25,8 @@ _VALUES: Final = "values.json"
 _RESULT: Final = "result.json"
 _IDENTITY: Final = "sweep.json"
 _COURSE: Final = "course.jsonl"
+_STUDY: Final = "study.json"
+_LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,26 @@ class Ledger:
         """``folder`` is made when the first trial begins."""
         self.folder = folder
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other sweeps out of the folder: two at once would write, and tidy up, each other's trials.
+
+        Raises :class:`TrainingError` at once when another process is in it. The system lets go of the lock of a
+        process that dies.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / _LOCK).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingError(
+                    f"{self.folder}: another `lgc sweep` is at work on it; wait for its end, "
+                    "or give this one a name of its own (sweep.name=...)"
+                ) from None
+            except OSError:  # a file system without locks
+                pass
+            yield
+
     def bind(self, identity: Mapping[str, Any]) -> None:
         """Claim the folder for one search; :class:`TrainingError` names what differs from the one it holds."""
         path, identity = self.folder / _IDENTITY, json.loads(json.dumps(identity))
@@ -66,6 +90,13 @@ class Ledger:
     def space(self) -> dict[str, Range]:
         """What the sweep searches."""
         return {name: make(Range, found, name) for name, found in _read(self.folder / _IDENTITY)["space"].items()}
+
+    def study(self, name: str) -> str:
+        """Name of this sweep's study in a database that other sweeps called ``name`` may share; made once."""
+        path = self.folder / _STUDY
+        if not path.is_file():
+            _write(path, {"name": f"{name}-{secrets.token_hex(4)}"})
+        return str(_read(path)["name"])
 
     def number(self, values: Mapping[str, float]) -> str:
         """The number of the trial with these values: the one it has, or the next."""

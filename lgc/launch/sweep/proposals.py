@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lgc.config.schema import Config
 from lgc.config.sweep import SweepConfig, rounded
-from lgc.launch.sweep.ledger import Record
+from lgc.errors import TrainingError, without_secrets
+from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE
 from lgc.launch.sweep.trial import Search, report, stage_samples
 
@@ -23,7 +24,10 @@ def make_searcher(search: Search, first: Sequence[Mapping[str, float]], done: Se
     """Optuna behind Tune's interface, its study kept in a database and brought in line with the ledger.
 
     ``done`` are trials that ended: those the study does not know are added to it. What the study believes to be
-    running, no process runs.
+    running, no process runs: the study is this sweep's alone, also in a database that it shares with others.
+
+    Raises:
+        TrainingError: the database cannot be used.
     """
     import optuna
     from optuna.trial import TrialState, create_trial
@@ -35,16 +39,17 @@ def make_searcher(search: Search, first: Sequence[Mapping[str, float]], done: Se
         name: optuna.distributions.FloatDistribution(found.low, found.high, log=found.log)
         for name, found in sweep.ranges.items()
     }
-    database = optuna.storages.RDBStorage(sweep.storage or f"sqlite:///{search.folder.resolve() / 'study.db'}")
+    database = _open_database(search)
+    name = Ledger(search.folder).study(sweep.name) if sweep.storage else sweep.name
     searcher = OptunaSearch(
         space,
         metric=SCORE if sweep.mode == "target_rate" else [axis.name for axis in search.axes],
         mode="min" if sweep.mode == "target_rate" else [axis.goal for axis in search.axes],
         sampler=_sampler(sweep, len(done)),
-        study_name=sweep.name,
+        study_name=name,
         storage=database,
     )
-    study = optuna.load_study(study_name=sweep.name, storage=database)
+    study = optuna.load_study(study_name=name, storage=database)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
         database.set_trial_state_values(trial._trial_id, TrialState.FAIL)
     known = [rounded(trial.params) for trial in study.get_trials(states=(TrialState.COMPLETE,))]
@@ -60,6 +65,23 @@ def make_searcher(search: Search, first: Sequence[Mapping[str, float]], done: Se
     for start in first:
         study.enqueue_trial(dict(start))
     return searcher
+
+
+def _open_database(search: Search) -> optuna.storages.RDBStorage:
+    """``sweep.storage``, or a file in the sweep's folder."""
+    import optuna
+
+    local = search.folder.resolve() / "study.db"
+    try:
+        return optuna.storages.RDBStorage(search.sweep.storage or f"sqlite:///{local}")
+    except Exception as error:  # whatever SQLAlchemy and the database's driver raise, a missing driver included
+        said = without_secrets(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+        if search.sweep.storage is None:
+            raise TrainingError(f"{local}: unusable ({said}); remove it, it is made again from the trials") from error
+        raise TrainingError(
+            f"sweep.storage {without_secrets(search.sweep.storage)}: cannot be used ({said}); "
+            "check the address, that its driver is installed and that the database runs"
+        ) from error
 
 
 def _sampler(sweep: SweepConfig, done: int) -> optuna.samplers.BaseSampler:

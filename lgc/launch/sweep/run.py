@@ -13,12 +13,12 @@ from lgc.data.shards import Split
 from lgc.errors import LgcError, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch import storage
-from lgc.launch.identity import UNTRACKED, params_hash
+from lgc.launch.identity import UNTRACKED, code_hashes, params_hash
 from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE, choose_axes
 from lgc.launch.sweep.results import Findings, write_findings
 from lgc.launch.sweep.track import SweepRuns
-from lgc.launch.sweep.trial import Search
+from lgc.launch.sweep.trial import STAGES, Search
 from lgc.launch.sweep.tune import search_with_ray
 
 
@@ -27,7 +27,8 @@ def run_sweep(overrides: Sequence[str]) -> Findings:
 
     Raises:
         ConfigError: an unusable sweep.
-        TrainingError: the folder holds another sweep, something cannot be measured, trials broke off.
+        TrainingError: the folder holds another sweep, or one that is running, something cannot be measured, trials
+            broke off.
     """
     present, paths = read_raw(), Paths.here()
     sweep, raw = compose_sweep(overrides, present)
@@ -38,35 +39,36 @@ def run_sweep(overrides: Sequence[str]) -> Findings:
     ledger = Ledger(paths.sweep(sweep.name))
     identity = _identity(sweep, raw, val.manifest.hash, axes)
     start = rounded(present_values(raw, sweep)) if sweep.present else None
-    ledger.bind(identity)
-    begun = ledger.unfinished()
-    if start is not None and start not in ledger.values().values():
-        begun.append(start)
-    runs = SweepRuns(config, paths, ledger, identity)
+    with ledger.alone():
+        ledger.bind(identity)
+        begun = ledger.unfinished()
+        if start is not None and start not in ledger.values().values():
+            begun.append(start)
+        runs = SweepRuns(config, paths, ledger, identity)
 
-    def findings() -> Findings:
-        tried = {trial: values for trial, values in ledger.values().items() if values == start}
-        return Findings(sweep, axes, ledger.records(), next(iter(tried), None))
+        def findings() -> Findings:
+            tried = {trial: values for trial, values in ledger.values().items() if values == start}
+            return Findings(sweep, axes, ledger.records(), next(iter(tried), None))
 
-    def ended(record: Record) -> str:
-        found = findings()
-        write_findings(ledger.folder, found)
-        runs.trial(record, _metrics(found, record))
-        return describe(found, record)
+        def ended(record: Record) -> str:
+            found = findings()
+            write_findings(ledger.folder, found)
+            runs.trial(record, _metrics(found, record))
+            return describe(found, record)
 
-    for record in ledger.records():
-        runs.trial(record, _metrics(findings(), record))
-    status = "FAILED"
-    try:
-        search_with_ray(Search(ledger.folder, paths.data, raw, sweep, axes), begun, config.runtime.address, ended)
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        found = findings()
-        files = write_findings(ledger.folder, found) if found.records else []
-        runs.close(status, _whole(found), files)
+        for record in ledger.records():
+            runs.trial(record, _metrics(findings(), record))
+        status = "FAILED"
+        try:
+            search_with_ray(Search(ledger.folder, paths.data, raw, sweep, axes), begun, config.runtime.address, ended)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            found = findings()
+            files = write_findings(ledger.folder, found) if found.records else []
+            runs.close(status, _whole(found), files)
     if not found.finished:
         raise TrainingError(f"sweep {sweep.name}: no trial came to its end: {found.records[-1].reason}")
     return found
@@ -99,7 +101,7 @@ def describe(found: Findings, record: Record) -> str:
 
 
 def _identity(sweep: SweepConfig, raw: Mapping[str, Any], data: str, axes: Sequence[Axis]) -> dict[str, Any]:
-    """What must be the same for trials to be comparable; a sweep may grow, and run elsewhere."""
+    """What must be the same for trials to be comparable, their code too; a sweep may grow, and run elsewhere."""
     searched = dict.fromkeys(sweep.ranges, 0.0)
     settings = {k: v for k, v in with_values(raw, sweep.ranges, searched).items() if k not in UNTRACKED}
     free = ("trials", "concurrent", "storage", "settings", "present", "space")
@@ -109,6 +111,7 @@ def _identity(sweep: SweepConfig, raw: Mapping[str, Any], data: str, axes: Seque
         "objectives": [asdict(axis) for axis in axes],
         "settings": params_hash([settings]),
         "data": data,
+        "code": params_hash([{stage: code_hashes(stage) for stage in STAGES}]),
     }
 
 

@@ -57,7 +57,9 @@ class SweepRuns:
         assert self._runs is not None
         tags = {"lgc.state": record.state, **({"lgc.reason": record.reason} if record.reason else {})}
         name = f"trial {record.trial}"
-        run_id = self._runs.stage(self._parent, name, self._key, record.values, tags)
+        # a sweep whose folder was removed begins again at 000, with other values, and a run keeps its parameters
+        key = params_hash([self._key, record.values])
+        run_id = self._runs.stage(self._parent, name, key, record.values, tags)
         self._deliver(run_id, name, {**metrics, "seconds": record.seconds}, 0, ())
         self._runs.end(run_id, "FAILED" if record.state == "failed" else "FINISHED")
         marker.write_text(run_id + "\n", encoding="utf-8")

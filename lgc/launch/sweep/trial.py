@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -13,11 +14,11 @@ from lgc.config.load import parse
 from lgc.config.paths import MODEL, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.config.sweep import SweepConfig, rounded, with_values
-from lgc.errors import LgcError, TrainingError
+from lgc.errors import EngineFailure, LgcError, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch import storage
 from lgc.launch.identity import identify
-from lgc.launch.stage import StageRun, train_stage
+from lgc.launch.stage import StageRun, storage_folder, train_stage
 from lgc.launch.sweep.ledger import Ledger, Record, State
 from lgc.launch.sweep.objectives import SCORE, measured, score, with_penalties
 from lgc.launch.worker import Audience
@@ -28,6 +29,8 @@ STAGES: Final[tuple[TrainStage, ...]] = ("train_codec", "train_analysis", "finet
 
 MEASURED: Final = "measured"
 """Key of a report that names those of its objectives that are no penalties."""
+_CHECKPOINTS: Final = "checkpoints.txt"
+"""File in a running trial's folder: the runs whose checkpoints it leaves in the storage."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,9 @@ def run_trial(search: Search, trial: str, values: Mapping[str, float], watch: Wa
         trial: its number.
         values: what it tries.
         watch: says who looks on at each stage.
+
+    Raises:
+        EngineFailure: the machines broke down; there is no record, and the trial can go on.
     """
     ledger = Ledger(search.folder)
     if (done := ledger.record(trial)) is not None:
@@ -75,11 +81,13 @@ def run_trial(search: Search, trial: str, values: Mapping[str, float], watch: Wa
         missing = [axis.label for axis in search.axes if axis.name not in objectives]
         if missing:
             raise TrainingError(f"not measured: {', '.join(missing)}")
+    except EngineFailure:  # says nothing of the trial's values
+        raise
     except LgcError as error:
         state, reason, objectives = "failed", str(error), {}
     record = Record(trial, values, state, objectives, round(time.monotonic() - began, 1), reason)
     ledger.write(record)
-    tidy(ledger.trial_folder(trial))
+    tidy(search, trial)
     return record
 
 
@@ -99,8 +107,10 @@ def stage_samples(config: Config) -> list[int]:
     ]
 
 
-def tidy(folder: Path) -> None:
-    """Drop what only a running trial needs; the model of its last stage stays."""
+def tidy(search: Search, trial: str) -> None:
+    """Drop what only a running trial needs, wherever its checkpoints are; the model of its last stage stays."""
+    folder = Ledger(search.folder).trial_folder(trial)
+    _drop_checkpoints(search, folder)
     shutil.rmtree(folder / "runs", ignore_errors=True)
     outputs = folder / "outputs"
     model = Paths(folder).model(STAGES[-1])
@@ -114,12 +124,40 @@ def _train(
     stage: TrainStage, config: Config, raw: dict[str, Any], paths: Paths, audience: Audience
 ) -> Mapping[str, float]:
     identity = identify(stage, config, paths)
+    with (paths.root / _CHECKPOINTS).open("a", encoding="utf-8") as file:
+        file.write(f"{stage}-{identity.fingerprint}\n")
     unrecorded = StageRun(None, paths.root / "journal")
     return train_stage(stage, identity, config, raw, paths, unrecorded, audience)["metrics"]
 
 
+def _drop_checkpoints(search: Search, folder: Path) -> None:
+    """Those of the trial's own runs; what cannot be removed stays, the trial is measured all the same."""
+    names, config = folder / _CHECKPOINTS, parse(search.raw)
+    if not names.is_file():
+        return
+    remote = config.runtime.engine == "ray" and "://" in config.runtime.storage
+    where = config.runtime.storage if remote else str(storage_folder(config, Paths(folder)))
+    own = _own_stages(search.sweep)
+    with contextlib.suppress(OSError):
+        store = storage.open_store(config.storage, where)
+        for name in dict.fromkeys(names.read_text(encoding="utf-8").split()):
+            if name.startswith(own):
+                with contextlib.suppress(OSError):
+                    store.filesystem.delete_dir(f"{store.folder}/{name}")
+    names.unlink()
+
+
+def _own_stages(sweep: SweepConfig) -> tuple[TrainStage, ...]:
+    """From the first that a searched value takes part in: the runs of those before it, all trials may share."""
+    groups = [key.partition(".")[0] for found in sweep.ranges.values() for key in found.keys]
+    first = min(STAGES.index(group) if group in STAGES else 0 for group in groups)  # type: ignore[arg-type]
+    return STAGES[first:]
+
+
 def _link_data(data: Path, paths: Paths) -> None:
-    """Stages look for shards below their own root."""
+    """Stages look for shards below their own root; a link from before the project was moved leads nowhere."""
     paths.data.parent.mkdir(parents=True, exist_ok=True)
+    if paths.data.is_symlink() and paths.data.readlink() != data:
+        paths.data.unlink()
     if not paths.data.is_symlink():
         paths.data.symlink_to(data, target_is_directory=True)

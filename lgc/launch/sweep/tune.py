@@ -110,7 +110,7 @@ def search_with_ray(
             storage_path=str(scratch),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=0),
-            callbacks=[_make_callback(ledger, tell)],
+            callbacks=[_make_callback(search, tell)],
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
@@ -194,8 +194,10 @@ def _make_reporter(search: Search, known: Mapping[str, float], before: int) -> A
     return Reporter()
 
 
-def _make_callback(ledger: Ledger, ended: Callable[[Record], None]) -> Any:
+def _make_callback(search: Search, ended: Callable[[Record], None]) -> Any:
     from ray.tune import Callback
+
+    ledger = Ledger(search.folder)
 
     class Ended(Callback):
         """After each trial; a scheduler that stopped one has ended its process, so the record is made here."""
@@ -215,7 +217,7 @@ def _make_callback(ledger: Ledger, ended: Callable[[Record], None]) -> Any:
                 seconds = round(last.get("time_total_s", 0.0), 1)
                 record = Record(number, ledger.values()[number], "stopped", found, seconds, "stopped early by ASHA")
                 ledger.write(record)
-                tidy(ledger.trial_folder(number))
+                tidy(search, number)
             ended(record)
 
     return Ended()

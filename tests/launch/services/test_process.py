@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lgc.errors import ServiceError
@@ -69,6 +71,24 @@ def test_a_process_that_ends_shows_its_last_line(tmp_path: Path) -> None:
     broken = Service("web", [sys.executable, "-c", "import sys; sys.exit('no such thing')"], port, lambda: False)
     with pytest.raises(ServiceError, match=r"web: ended: no such thing \(all of it: .*web\.log\)"):
         start(broken, tmp_path)
+    assert not (tmp_path / "web.pid").exists()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, OSError])
+def test_a_start_that_is_interrupted_leaves_no_process(
+    service: Service, tmp_path: Path, kind: type[BaseException]
+) -> None:
+    pids: list[int | None] = []
+
+    def interrupted() -> bool:
+        pids.append(running("web", tmp_path))
+        raise kind
+
+    with pytest.raises(kind):
+        start(replace(service, ready=interrupted), tmp_path)
+    (pid,) = pids
+    assert pid is not None
+    assert not psutil.pid_exists(pid)
     assert not (tmp_path / "web.pid").exists()
 
 

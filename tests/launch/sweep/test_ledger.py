@@ -51,6 +51,15 @@ def test_a_folder_holds_one_sweep_and_says_what_differs(folder: Path) -> None:
         ledger.bind({**identity, "seed": 1, "settings": "xyz"})
 
 
+def test_two_sweeps_do_not_work_in_one_folder(folder: Path) -> None:
+    with Ledger(folder).alone():
+        other = Ledger(folder).alone()
+        with pytest.raises(TrainingError, match="another `lgc sweep` is at work on it"):
+            other.__enter__()
+    with Ledger(folder).alone():  # free again
+        pass
+
+
 def test_a_damaged_result_is_named(folder: Path) -> None:
     ledger = Ledger(folder)
     path = ledger.trial_folder(ledger.number({"w": 0.5})) / "result.json"

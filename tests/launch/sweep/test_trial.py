@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lgc.config.load import compose
 from lgc.config.paths import Paths
-from lgc.config.sweep import SweepConfig
-from lgc.errors import TrainingError
+from lgc.config.sweep import Range, SweepConfig
+from lgc.errors import EngineFailure, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch.sweep import trial as room
 from lgc.launch.sweep.ledger import Ledger
@@ -46,7 +48,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     stages: list[tuple[str, float]] = []
 
     def train(
-        name: str, identity: str, config: Any, raw: Any, paths: Paths, run: Any, audience: Any
+        name: str, identity: Any, config: Any, raw: Any, paths: Paths, run: Any, audience: Any
     ) -> dict[str, Any]:
         assert (paths.data / "shard").read_text() == "kept"
         stages.append((name, config.train_codec.target_bpp.semantic))
@@ -55,7 +57,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
         return {"metrics": METRICS[name]}
 
     monkeypatch.setattr(room, "train_stage", train)
-    monkeypatch.setattr(room, "identify", lambda *_: "id")
+    monkeypatch.setattr(room, "identify", lambda *_: SimpleNamespace(fingerprint="id"))
     return stages
 
 
@@ -89,6 +91,46 @@ def test_a_finished_trial_is_not_trained_again(
     assert len(trained) == 3
 
 
+@pytest.mark.parametrize(
+    ("keys", "left"),
+    [
+        ("train_codec.lr", {"inputs", "train_codec-other"}),
+        (
+            "finetune_joint.codec.weights.tasks",
+            {"inputs", "train_codec-other", "train_codec-id", "train_analysis-id"},
+        ),
+    ],
+)
+def test_checkpoints_in_a_shared_storage_end_with_the_trial_whose_alone_they_are(
+    search: Search,
+    trained: list[Any],
+    tmp_path: Path,
+    raw: dict[str, Any],
+    keys: str,
+    left: set[str],
+) -> None:
+    shared = tmp_path / "shared"
+    for name in ("inputs", "train_codec-other", *(f"{stage}-id" for stage in STAGES)):
+        (shared / name / "checkpoint_000").mkdir(parents=True)
+    raw = {**raw, "runtime": {**raw["runtime"], "storage": str(shared)}}
+    space: dict[str, Range | None] = {"w": Range(0.001, 0.1, True, (keys,))}
+    search = replace(search, raw=raw, sweep=replace(search.sweep, space=space))
+    number = Ledger(search.folder).number({"w": 0.01})
+    assert run_trial(search, number, {"w": 0.01}, lambda *_: Audience()).state == "finished"
+    assert {path.name for path in shared.iterdir()} == {"inputs", "train_codec-other", *left}
+
+
+def test_a_trial_goes_on_after_the_project_was_moved(
+    search: Search, trained: list[Any], values: dict[str, float]
+) -> None:
+    ledger = Ledger(search.folder)
+    number = ledger.number(values)
+    link = Paths(ledger.trial_folder(number)).data
+    link.parent.mkdir()
+    link.symlink_to(search.data.with_name("where-it-was"))
+    assert run_trial(search, number, values, lambda *_: Audience()).state == "finished"
+
+
 def test_a_training_that_cannot_go_on_is_a_failed_trial(
     search: Search, trained: list[Any], values: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,18 +144,28 @@ def test_a_training_that_cannot_go_on_is_a_failed_trial(
     assert (told["bpp"], told["lpips_squeeze"], told["miou"], told["measured"]) == (0.5, 1.0, 0.0, [])
 
 
+@pytest.mark.parametrize("kind", [OSError, EngineFailure])
 def test_trouble_of_the_machine_is_no_result(
-    search: Search, trained: list[Any], values: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    search: Search,
+    trained: list[Any],
+    values: dict[str, float],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Exception],
 ) -> None:
+    ledger = Ledger(search.folder)
+    number = ledger.number(values)
+    checkpoint = ledger.trial_folder(number) / "runs" / "checkpoint"
+
     def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
+        checkpoint.mkdir(parents=True)
+        raise kind("No space left on device")
 
     monkeypatch.setattr(room, "train_stage", full)
-    ledger = Ledger(search.folder)
-    with pytest.raises(OSError, match="No space"):
-        run_trial(search, ledger.number(values), values, lambda *_: Audience())
+    with pytest.raises(kind, match="No space"):
+        run_trial(search, number, values, lambda *_: Audience())
     assert ledger.records() == []
     assert len(ledger.unfinished()) == 1
+    assert checkpoint.is_dir()
 
 
 def test_a_missing_objective_is_a_failed_trial(

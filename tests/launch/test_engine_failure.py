@@ -1,0 +1,63 @@
+"""What a job that Ray gave up is told from: a training that its workers agree cannot go on. No Ray is started."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ray = pytest.importorskip("ray")
+
+from ray import train as ray_train  # noqa: E402
+from ray.train import torch as ray_torch  # noqa: E402
+
+from lgc.config.load import compose, parse  # noqa: E402
+from lgc.errors import EngineFailure, TrainingError  # noqa: E402
+from lgc.launch import ray_train as launch  # noqa: E402
+from lgc.launch.worker import Audience  # noqa: E402
+from tests.project import ROOT  # noqa: E402
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """How the job ends: ``raises``, or ``returns`` as the workers' common answer."""
+    how: dict[str, Any] = {}
+
+    class Trainer:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def fit(self) -> Any:
+            if "raises" in how:
+                raise how["raises"]
+            return SimpleNamespace(return_value=how["returns"], checkpoint=None)
+
+    monkeypatch.setattr(ray_torch, "TorchTrainer", Trainer)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+    monkeypatch.setattr(launch, "connect", lambda *_: None)
+    return how
+
+
+def run() -> None:
+    job: Any = SimpleNamespace(threads=1)
+    launch.run_ray(
+        job,
+        parse(compose([], ROOT / "conf")),
+        "runs",
+        "name",
+        None,
+        Audience(board=SimpleNamespace(stop=SimpleNamespace(remote=None))),
+    )
+
+
+def test_trouble_of_the_nodes_is_the_engines(ended: dict[str, Any]) -> None:
+    ended["raises"] = ray_train.ControllerError(OSError("No space left on device"))
+    with pytest.raises(EngineFailure, match="No space left on device"):
+        run()
+
+
+def test_what_all_workers_agree_on_is_the_trainings(ended: dict[str, Any]) -> None:
+    ended["returns"] = TrainingError("train_codec: not finite at sample 16")
+    with pytest.raises(TrainingError, match="not finite") as raised:
+        run()
+    assert not isinstance(raised.value, EngineFailure)
