@@ -1,8 +1,7 @@
 # Each target makes the environment it needs. Python 3.11+ and make are all that must be there.
 PYTHON ?= python3
 BIN := .venv/bin
-# Compiling all that is installed takes as long as installing it; most of it is never imported.
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c requirements/constraints.txt
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements/constraints.txt
 export DVC_NO_ANALYTICS := 1
 
 .PHONY: repro test test-slow test-services test-torch lint report sweep ui services services-down lock audit golden clean
@@ -66,7 +65,8 @@ clean:  ## remove results, keep the environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a few minutes)"
-	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --no-compile -e '.[dev]'
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib >/dev/null || true  # pip would on one core; some templates are no Python
 	@touch $@
 
 .venv/.services: .venv/.ready
