@@ -48,14 +48,13 @@ def head(monkeypatch: pytest.MonkeyPatch) -> Iterator[Head]:
     started = Head()
     monkeypatch.setattr(cluster, "_wait_until_up", lambda *_: None)
     monkeypatch.setattr(cluster, "subprocess", FakeSubprocess(started))
-    for number in ENDING:
-        assert signal.getsignal(number) == signal.SIG_DFL
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}  # `nohup` ignores one of them
     yield started
-    for number in ENDING:
-        assert signal.getsignal(number) == signal.SIG_DFL
+    after = [signal.signal(number, handler) for number, handler in before.items()]
     ended = started.process.poll() is not None
     started.process.kill()
     assert ended
+    assert after == [signal.SIG_DFL] * len(ENDING)
 
 
 class FakeSubprocess:
