@@ -75,7 +75,10 @@ def test_one_at_a_time_where_one_is_asked_for(trace: Path) -> None:
 
 
 def test_after_a_failure_none_begins_and_those_under_way_end(trace: Path) -> None:
-    fails = "if sys.argv[1] == 'codec': sys.exit(3)\ntime.sleep(1.5)"
+    fails = (
+        "if sys.argv[1] == 'codec': sys.exit(3)\n"
+        "while sys.argv[1] == 'rgb' and 'codec' not in open('trace').read(): time.sleep(0.05)\ntime.sleep(3)"
+    )
     assert run(NEEDS, stage(fails)) == 3
     assert sorted(trace.read_text().splitlines()) == ["codec 2 0", "data", "data 1 0", "rgb", "rgb 2 1"]
 
