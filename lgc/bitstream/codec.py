@@ -141,14 +141,14 @@ class LayeredCodec:
         if isinstance(files, bytes | bytearray | memoryview):
             return self.decompress([files], layers)[0]
         parsed = [self._parse(bytes(data)) for data in files]
-        pictures: list[np.ndarray | None] = [None] * len(files)
+        pictures: dict[int, np.ndarray] = {}
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
             decoded = self._decode_group(group, members, layers)
             pixels = images.crop(decoded, group.height, group.width).permute(0, 2, 3, 1).cpu().numpy()
             for place, picture in zip(group.places, pixels, strict=True):
                 pictures[place] = np.ascontiguousarray(picture)
-        return _all(pictures)
+        return _in_order(pictures.items())
 
     @torch.no_grad()
     def analyze(self, files: Any, layers: Layers = "semantic") -> Any:
@@ -164,14 +164,13 @@ class LayeredCodec:
         _check_layers(layers)
         if isinstance(files, bytes | bytearray | memoryview):
             return self.analyze([files], layers)[0]
-        results: list[Analysis | None] = [None] * len(files)
+        results: dict[int, Analysis] = {}
         for group, features in self._features(files, layers):
             analyzer = self.model.analyzers[layers]
             pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
             masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
-            for place, result in zip(group.places, _analyses(pooled, masks, group), strict=True):
-                results[place] = result
-        return _all(results)
+            results.update(zip(group.places, _analyses(pooled, masks, group), strict=True))
+        return _in_order(results.items())
 
     @torch.no_grad()
     def latents(self, data: bytes) -> dict[str, np.ndarray]:
@@ -424,8 +423,3 @@ def _in_order(results: Iterable[tuple[int, Any]]) -> list[Any]:
     """What belongs to places 0, 1, ..., in their order."""
     found = dict(results)
     return [found[place] for place in range(len(found))]
-
-
-def _all(results: Sequence[Any]) -> list[Any]:
-    assert all(result is not None for result in results)
-    return list(results)

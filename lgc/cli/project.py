@@ -66,12 +66,13 @@ def repro(
     from lgc.config.load import load
     from lgc.launch.room import check_room, joins_cluster, stages_at_once
 
-    runtime = load().runtime
+    config = load()
+    runtime = config.runtime
     if joins_cluster(runtime):
         from lgc.cli.doctor import is_healthy
         from lgc.config.paths import Paths
 
-        if not is_healthy(load(), Paths.here()):
+        if not is_healthy(config, Paths.here()):
             raise LgcError("the cluster is not ready (see above); nothing was started")
     check_room(runtime)
     at_once = 1 if arguments else stages_at_once(runtime)
@@ -113,7 +114,6 @@ def _replay_records() -> None:
         from lgc.tracking.mlflow import replay
 
         storage.apply(load().storage)  # where the server's artifacts go
-
         for line in replay(folder):
             print(line, file=sys.stderr)
 

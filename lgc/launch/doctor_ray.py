@@ -21,6 +21,7 @@ from lgc.launch.doctor import disk, first_line, perceptual_nets, shared_memory, 
 from lgc.launch.finding import Finding
 from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
+from lgc.launch.room import publishes
 
 SKEW_SECONDS: Final = 5.0
 NODE_SECONDS: Final = 60
@@ -120,8 +121,7 @@ def _look(config: Config, shared: Path, backbones: list[str]) -> dict[str, Any]:
         findings.append(store("S3", config.storage))
     if uri := _server(config):
         findings.append(tracking(uri))
-    published = "://" in config.runtime.storage and config.runtime.address  # as a stage decides
-    if not published and not shared.is_dir():
+    if not publishes(config.runtime) and not shared.is_dir():
         remedy = "share that folder with every node, or compose with runtime.address and runtime.storage on S3"
         findings.append(Finding("data", "failed", f"no {shared} there", remedy))
     for path in _backbones(config):

@@ -25,7 +25,7 @@ from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config, RuntimeConfig
 from lgc.config.variants import baseline_variants, leave_out_variants, rate_variants
 from lgc.data.shards import Split
-from lgc.errors import ConfigError, DataError, without_secrets
+from lgc.errors import ConfigError, DataError
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.names import key_of
@@ -35,7 +35,7 @@ from lgc.launch import storage
 from lgc.launch.identity import UNTRACKED, measuring_facts, output_sha256, params_hash
 from lgc.launch.room import joins_cluster
 from lgc.launch.side_by_side import Workbench, side_by_side
-from lgc.launch.stage import StageRun, environment_facts, recorded, storage_folder
+from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
 from lgc.metrics.choose import Metrics, make_metrics
 from lgc.metrics.identity import embedding_facts
@@ -94,7 +94,7 @@ def run_evaluate() -> None:
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
             "models_sha256": {name: layered.codec.model.sha256 for name, layered in plan.layered.items()},
             "environment": environment_facts(),
-            "mlflow": mlflow_facts(run),
+            "mlflow": run.facts(),
             "configuration": {k: v for k, v in read_raw().items() if k not in UNTRACKED},
         }
         origins = {name: model.origin for name, model in ours.items()}
@@ -108,12 +108,6 @@ def run_evaluate() -> None:
         run.images(*sorted(out.glob("*.png")))
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows, trained_on(config))
-
-
-def mlflow_facts(run: StageRun) -> dict[str, Any] | None:
-    """Where the runs are found, for files that others will have: without what opens the server."""
-    found = run.facts()
-    return None if found is None else {**found, "uri": without_secrets(found["uri"])}
 
 
 def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:

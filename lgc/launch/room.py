@@ -15,6 +15,11 @@ def joins_cluster(runtime: RuntimeConfig) -> bool:
     return runtime.engine == "ray" and bool(runtime.address or os.environ.get("RAY_ADDRESS"))
 
 
+def publishes(runtime: RuntimeConfig) -> bool:
+    """Whether workers find what a stage reads in the storage, and need not see the project's folder."""
+    return "://" in runtime.storage and bool(runtime.address)
+
+
 def gpus_here() -> int:
     """GPUs that this process sees."""
     return torch.cuda.device_count() if torch.cuda.is_available() else 0

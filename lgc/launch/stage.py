@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +29,8 @@ from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
 from lgc.launch.jobs import Detached, is_job_server, train_as_job
 from lgc.launch.local import run_local
-from lgc.launch.room import check_room
+from lgc.launch.locks import locked
+from lgc.launch.room import check_room, publishes
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
 from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay
 from lgc.training.identity import TERMS_OFF, Identity
@@ -60,7 +60,8 @@ class StageRun:
         self._record(show)
 
     def facts(self) -> dict[str, Any] | None:
-        """Where this run and its pipeline's other runs are found; None when no server knows them."""
+        """Where this run and its pipeline's other runs are found, for files that others will have: without what opens
+        the server. None when no server knows them."""
         if self.address is None or self.address.run_id is None:
             return None
         try:
@@ -68,7 +69,8 @@ class StageRun:
         except Exception as error:  # as when it was opened
             _say(_complaint(error))
             return None
-        return {"uri": self.address.uri, "experiment": experiment, "run_id": self.address.run_id, "runs": runs}
+        uri = without_secrets(self.address.uri)
+        return {"uri": uri, "experiment": experiment, "run_id": self.address.run_id, "runs": runs}
 
     def artifacts(self, *files: Path) -> None:
         """Keep finished files with the run; a server that is away is reported, not raised."""
@@ -145,7 +147,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     check_room(runtime)
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
-    if as_job or ("://" in where and runtime.address):  # workers that share no folder with this process
+    if as_job or publishes(runtime):  # workers that share no folder with this process
         store = storage.open_store(config.storage, where)
         job = replace(job, inputs=stage_inputs(job.stage, config, paths), inputs_at=where)
         if copied := publish(job.inputs, paths, store):
@@ -261,21 +263,12 @@ def _open(name: str, key: str, config: Config, paths: Paths, params: Mapping[str
         tags={**provenance(paths), **environment_facts()},
     )
     try:
-        with _alone(storage_folder(config, paths)):
+        # two stages that begin at once would both make the store, or the pipeline's run
+        with locked(storage_folder(config, paths) / ".opening", wait=True):
             return RunAddress(uri, open_run(uri, opening))
     except Exception as error:  # whatever the client and its transport raise must not end training
         _say(f"{_complaint(error)}, records wait in the journal")
         return RunAddress(uri, None, opening)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """While others wait: two stages that begin at once would both make the store, or the pipeline's run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".opening").open("w") as file:
-        with suppress(OSError):  # file systems without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def environment_facts() -> dict[str, str]:

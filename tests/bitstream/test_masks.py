@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any, get_args
 
 import pytest
@@ -9,21 +10,22 @@ import torch
 
 from lgc.bitstream.codec import _masks
 from lgc.models import tiling
-from lgc.models.analysis import AnalyzerConfig, ParsingKind
+from lgc.models.analysis import Analyzer, AnalyzerConfig, ParsingKind
 from lgc.models.blocks import Norm
 from lgc.models.layered import Architecture
 from lgc.models.readers import make_analyzer
 
 
-@pytest.mark.parametrize("norm", ["none", "group"])
-@pytest.mark.parametrize("parsing", get_args(ParsingKind))
-@torch.no_grad()
-def test_tiles_leave_no_seams(
-    small_architecture: Architecture, norm: Norm, parsing: ParsingKind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=product(get_args(ParsingKind), get_args(Norm)), ids="-".join)
+def analyzer(request: pytest.FixtureRequest, small_architecture: Architecture) -> Analyzer:
+    parsing, norm = request.param
     torch.manual_seed(0)
     config = AnalyzerConfig(32, 1, ("parsing",), parsing, norm)
-    analyzer = make_analyzer(small_architecture, config, "semantic").eval()
+    return make_analyzer(small_architecture, config, "semantic").eval()
+
+
+@torch.no_grad()
+def test_tiles_leave_no_seams(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
     latents = torch.randn(2, 4, 17, 22)
     features = analyzer.features(latents)
     whole = _masks(analyzer, features)
@@ -35,15 +37,9 @@ def test_tiles_leave_no_seams(
     assert (_masks(analyzer, features) != whole).mean() < 1e-4  # the order of float additions can decide a tie
 
 
-@pytest.mark.parametrize("norm", ["none", "group"])
-@pytest.mark.parametrize("parsing", get_args(ParsingKind))
 @torch.no_grad()
-def test_logits_are_never_whole(
-    small_architecture: Architecture, norm: Norm, parsing: ParsingKind, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_logits_are_never_whole(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
     """They take 19 bytes for each pixel of the picture."""
-    config = AnalyzerConfig(8, 1, ("parsing",), parsing, norm)
-    analyzer = make_analyzer(small_architecture, config, "semantic").eval()
     sides: list[int] = []
 
     def note(_: torch.nn.Module, __: Any, logits: torch.Tensor) -> None:

@@ -10,7 +10,7 @@ import torch
 from lgc.config.load import compose, parse, write_params
 from lgc.errors import TrainingError
 from lgc.launch import report, stage
-from lgc.launch.evaluate import measuring_device, mlflow_facts, trained_on
+from lgc.launch.evaluate import measuring_device, trained_on
 from lgc.launch.stage import StageRun
 from lgc.tracking.mlflow import RunAddress
 
@@ -51,9 +51,9 @@ def test_results_name_the_server_without_what_opens_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str, noted: str
 ) -> None:
     monkeypatch.setattr(stage, "family", lambda address: ("7", {"evaluate": "abc"}))
-    found = mlflow_facts(StageRun(RunAddress(uri, "abc"), tmp_path))
+    found = StageRun(RunAddress(uri, "abc"), tmp_path).facts()
     assert found == {"uri": noted, "experiment": "7", "run_id": "abc", "runs": {"evaluate": "abc"}}
-    assert mlflow_facts(StageRun(None, tmp_path)) is None
+    assert StageRun(None, tmp_path).facts() is None
 
 
 @pytest.mark.parametrize(

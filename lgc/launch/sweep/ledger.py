@@ -7,7 +7,6 @@ are the truth: Ray's own state and Optuna's study can be made again from them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import secrets
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from lgc.atomic import replacing_file
 from lgc.config.load import make
 from lgc.config.sweep import Range, rounded
 from lgc.errors import TrainingError
+from lgc.launch.locks import locked
 
 State = Literal["finished", "stopped", "failed"]
 _VALUES: Final = "values.json"
@@ -56,20 +56,16 @@ class Ledger:
     def alone(self) -> Iterator[None]:
         """Keep other sweeps out of the folder: two at once would write, and tidy up, each other's trials.
 
-        Raises :class:`TrainingError` at once when another process is in it. The system lets go of the lock of a
-        process that dies.
+        Raises :class:`TrainingError` at once when another process is in it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / _LOCK).open("a") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self.folder / _LOCK, wait=False))
             except BlockingIOError:
                 raise TrainingError(
                     f"{self.folder}: another `lgc sweep` is at work on it; wait for its end, "
                     "or give this one a name of its own (sweep.name=...)"
                 ) from None
-            except OSError:  # a file system without locks
-                pass
             yield
 
     def bind(self, identity: Mapping[str, Any]) -> None:
