@@ -16,7 +16,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from lgc.errors import BitstreamError, ImageError, LgcError, ModelError
+from lgc.errors import BitstreamError, ImageError, LgcError, ModelError, first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +50,8 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"device {device!r} cannot be used ({reason}); choose auto, cpu, cuda or cuda:N") from error
+        said = f"device {device!r} cannot be used ({first_line(error)})"
+        raise ModelError(f"{said}; choose auto, cpu, cuda or cuda:N") from error
     return LayeredCodec(load_model(find(model), device))
 
 

@@ -46,7 +46,7 @@ def allow_torchvision() -> None:
 
 @dataclass(frozen=True)
 class Absent:
-    """A network that cannot be had, and why; shown once wherever its values would stand."""
+    """A network, metric or codec that cannot be had, and why; shown once wherever its values would stand."""
 
     name: str
     reason: str

@@ -51,6 +51,12 @@ class ServiceError(LgcError):
     """A local service (PostgreSQL, S3 store, MLflow) that cannot be started or reached."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception says, on one line; its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def without_secrets(text: str) -> str:
     """An address, or a text with addresses in it, without their users, passwords and queries.
 

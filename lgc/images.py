@@ -19,9 +19,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from lgc.atomic import replacing_file
 from lgc.errors import ImageError
-
-MAX_SIDE: Final = 8192
-"""Largest width or height, in pixels, that lgc reads or declares in a file."""
+from lgc.limits import MAX_SIDE
 
 FORMATS: Final = (
     "PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000", "TIFF", "BMP", "DIB", "GIF", "PPM", "QOI", "PSD", "PCX",
@@ -277,7 +275,10 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, size: int, classes: int) -> np.ndarray:
-    """Centre-crop a label map (H, W) to a square and resample it to ``size`` by majority of area."""
+    """Centre-crop a label map (H, W) to a square and resample it to ``size``.
+
+    By majority of area where ``size`` divides the square's side, by the nearest label elsewhere.
+    """
     height, width = mask.shape
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -19,6 +19,7 @@ from lgc.data.synthetic import draw_face, write_dataset
 from lgc.models.analysis import HEADS, AnalyzerConfig
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
+from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import Widths
 
 if TYPE_CHECKING:
@@ -132,6 +133,13 @@ def model_file(tmp_path_factory: pytest.TempPathFactory, small_architecture: Arc
 def codec(model_file: Path) -> LayeredCodec:
     """The codec of :func:`model_file`."""
     return lgc.load(model_file, "cpu")
+
+
+@pytest.fixture(scope="session")
+def reference() -> RGBAnalyzer:
+    """An untrained RGB reference with all heads."""
+    torch.manual_seed(0)
+    return RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lgc.errors import without_secrets
+from lgc.errors import first_line, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,11 @@ def test_users_and_queries_of_addresses_are_left_out(text: str, shown: str) -> N
 )
 def test_all_else_stays(text: str) -> None:
     assert without_secrets(text) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [(("one\ntwo",), "one"), (("\n one",), "one"), ((), "RuntimeError"), ((" \n",), "RuntimeError")],
+)
+def test_an_error_is_one_line_though_it_says_more_or_nothing(said: tuple[str, ...], shown: str) -> None:
+    assert first_line(RuntimeError(*said)) == shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -33,11 +32,3 @@ class Codec(Protocol):
     def describe(self, quality: int) -> Mapping[str, str]:
         """Library, version and every option used at ``quality``."""
         ...
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A codec that this machine lacks, and why."""
-
-    name: str
-    reason: str

@@ -11,7 +11,6 @@ import numpy as np
 
 from lgc.backbones import Absent
 from lgc.baselines import networks
-from lgc.baselines.base import Unavailable
 from lgc.errors import LgcError
 
 
@@ -102,11 +101,11 @@ class LearnedCodec:
         return self._loaded[quality]
 
 
-def make_pretrained_codec(name: str) -> LearnedCodec | Unavailable:
+def make_pretrained_codec(name: str) -> LearnedCodec | Absent:
     """The codec called ``name``, one of :data:`lgc.baselines.PRETRAINED`, when its weights can be had."""
     network = name.removesuffix("_pretrained")
     sources = {quality: Pretrained(network, quality) for quality in range(1, 9)}
     first = networks.load_pretrained(network, 1)
     if isinstance(first, Absent):
-        return Unavailable(name, first.reason)
+        return Absent(name, first.reason)
     return LearnedCodec(name, sources, lowest=1)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, features
 from PIL import __version__ as pillow_version
 
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,17 @@ _FEATURES: Final = {"jpeg2000": "jpg_2000", "webp": "webp", "avif": "avif"}
 _PLUGINS: Final = {"heic": ("pillow_heif", "pillow-heif"), "jpegxl": ("pillow_jxl", "pillow-jxl-plugin")}
 
 
-def make_pillow_codec(name: str) -> PillowCodec | Unavailable:
+def make_pillow_codec(name: str) -> PillowCodec | Absent:
     """The codec called ``name``, one of :data:`NAMES`."""
     codec = _CODECS[name]
     if name in _FEATURES and not features.check(_FEATURES[name]):
-        return Unavailable(name, f"this Pillow was built without {name}")
+        return Absent(name, f"this Pillow was built without {name}")
     if name in _PLUGINS:
         module, package = _PLUGINS[name]
         try:
             plugin = importlib.import_module(module)
         except ImportError:
-            return Unavailable(name, f"the {package} package is not installed (pip install 'lgc[eval]')")
+            return Absent(name, f"the {package} package is not installed (pip install 'lgc[eval]')")
         if name == "heic":
             plugin.register_heif_opener()
         return PillowCodec(name, codec.format, codec.options, codec.lowest, _library(plugin, package))

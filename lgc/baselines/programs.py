@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 from lgc.errors import LgcError
 
 _SECONDS: Final = 300
@@ -85,17 +85,17 @@ _COMMANDS: Final[Mapping[str, tuple[str, Command, Command]]] = {
 NAMES: Final = tuple(_COMMANDS)
 
 
-def make_program_codec(name: str) -> ProgramCodec | Unavailable:
+def make_program_codec(name: str) -> ProgramCodec | Absent:
     """The codec called ``name``, one of :data:`NAMES`; ``quality`` 0 is the largest quantiser there is."""
     suffix, encoder, decoder = _COMMANDS[name]
     programs = {command(0, Path("a"), Path("b"))[0] for command in (encoder, decoder)}
     missing = sorted(program for program in programs if shutil.which(program) is None)
     if missing:
-        return Unavailable(name, f"{' and '.join(missing)} not found among the installed programs")
+        return Absent(name, f"{' and '.join(missing)} not found among the installed programs")
     if name == "vvc":
         listed = subprocess.run(["ffmpeg", "-v", "error", "-encoders"], capture_output=True, text=True, check=False)
         if "libvvenc" not in listed.stdout:
-            return Unavailable(name, "the installed ffmpeg was built without libvvenc")
+            return Absent(name, "the installed ffmpeg was built without libvvenc")
     return ProgramCodec(name, suffix, encoder, decoder, _version(encoder(0, Path("a"), Path("b"))[0]))
 
 

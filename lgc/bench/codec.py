@@ -17,8 +17,7 @@ import numpy as np
 import torch
 
 from lgc import images
-from lgc.backbones import allow_torchvision
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent, allow_torchvision
 from lgc.baselines.make import make_codec
 from lgc.bench.pictures import face
 from lgc.bench.turns import Spread, ratios, take_turns, time_inside, waiting_for
@@ -173,7 +172,7 @@ def _tasks(
         tasks["decompress"][name] = lambda network=network, coded=coded: [_decode(network, c) for c in coded]  # type: ignore[misc]
     for name in CLASSICAL:
         classical = make_codec(name) if name in peers else None
-        if classical is None or isinstance(classical, Unavailable):
+        if classical is None or isinstance(classical, Absent):
             continue
         data = [classical.encode(picture, CLASSICAL_QUALITY) for picture in pictures]
         tasks["compress"][name] = lambda c=classical: [c.encode(p, CLASSICAL_QUALITY) for p in pictures]  # type: ignore[misc]

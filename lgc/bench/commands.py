@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +12,20 @@ from typing import Final
 
 from PIL import Image
 
+from lgc.bench.pictures import face
 from lgc.bench.turns import Spread
-from lgc.data.synthetic import draw_face
 from lgc.errors import LgcError
 
 LIBRARIES: Final = "libraries alone"
 _IMPORT: Final = "import constriction, numpy, PIL.Image, safetensors.torch, torch, typer"
+_WATCH: Final = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""Starts a command from a small process: on Linux a child's peak begins with what its parent had at most."""
 _KIB_PER_UNIT: Final = 1 / 1024 if sys.platform == "darwin" else 1
 """``ru_maxrss`` counts bytes on macOS and KiB on Linux."""
 
@@ -48,8 +54,7 @@ def bench_commands(model: Path, sizes: Sequence[tuple[int, int]], rounds: int) -
         folder = Path(name)
         for height, width in sizes:
             picture, coded = folder / "face.png", folder / "face.lgc"
-            face = Image.fromarray(draw_face(seed=3, index=1, size=512).image)
-            face.resize((width, height), Image.Resampling.BICUBIC).save(picture, compress_level=1)
+            Image.fromarray(face(height, width)).save(picture, compress_level=1)
             options = ["--model", str(model), "--force"]
             commands = {
                 LIBRARIES: [sys.executable, "-c", _IMPORT],
@@ -58,8 +63,8 @@ def bench_commands(model: Path, sizes: Sequence[tuple[int, int]], rounds: int) -
                 "lgc decompress": [lgc, "decompress", str(coded), "-o", str(folder / "out.png"), *options],
             }
             for command in commands.values():  # fills the system's file cache
-                _run(command)
-            seen = [{name: _run(command) for name, command in commands.items()} for _ in range(rounds)]
+                measure_command(command)
+            seen = [{name: measure_command(command) for name, command in commands.items()} for _ in range(rounds)]
             rows += [
                 CommandRow(
                     command=name,
@@ -73,16 +78,11 @@ def bench_commands(model: Path, sizes: Sequence[tuple[int, int]], rounds: int) -
     return rows
 
 
-def _run(command: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak MiB."""
-    with tempfile.TemporaryFile() as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            raise LgcError(f"{' '.join(command[:2])} failed: {lines[-1]}")
-    return seconds, usage.ru_maxrss * _KIB_PER_UNIT / 1024
+def measure_command(command: Sequence[str]) -> tuple[float, float]:
+    """Seconds and peak MiB of a command; :class:`LgcError` with its last line if it fails."""
+    done = subprocess.run([sys.executable, "-c", _WATCH, *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise LgcError(f"{' '.join(command[:2])} failed: {lines[-1]}")
+    seconds, peak = done.stdout.split()
+    return float(seconds), int(peak) * _KIB_PER_UNIT / 1024

@@ -22,6 +22,7 @@ from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, longest_payload, new_stack, stack_from_bytes, stack_to_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
+from lgc.limits import MAX_SIDE
 from lgc.models.analysis import Analyzer, Features, Predictions
 from lgc.models.readers import Layers
 from lgc.models.tiling import tiled
@@ -98,7 +99,7 @@ class LayeredCodec:
         model: LayeredModel,
         batch_size: int = 16,
         batch_pixels: int = 1 << 22,
-        max_pixels: int = images.MAX_SIDE**2,
+        max_pixels: int = MAX_SIDE**2,
     ) -> None:
         """Wrap a loaded model.
 

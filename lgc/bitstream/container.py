@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from lgc.errors import BitstreamError
-from lgc.images import MAX_SIDE
+from lgc.limits import MAX_SIDE
 
 MAGIC: Final = 0x9C
 VERSION: Final = 1
 MAX_PAYLOAD: Final = 1 << 28
 """No layer of an 8192 x 8192 picture comes near this many bytes."""
-SHORTEST_PREFIX: Final = 16
+LONGEST_HEADER: Final = 1 + 1 + 4 + 2 + 2 + 4
 """So many first bytes of a file always hold the whole header."""
 
 
@@ -65,14 +65,9 @@ class Container:
     reconstruction: bytes | None
     """None in a base-only file."""
 
-    @property
-    def header_bytes(self) -> bytes:
-        """The header as it stands in the file."""
-        return self.header.to_bytes()
-
     def to_bytes(self) -> bytes:
         """Serialise."""
-        return self.header_bytes + self.semantic + (self.reconstruction or b"")
+        return self.header.to_bytes() + self.semantic + (self.reconstruction or b"")
 
 
 def header_start(model_id: bytes, width: int, height: int) -> bytes:

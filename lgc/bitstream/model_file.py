@@ -58,7 +58,6 @@ class LayeredModel:
     analyzers: Mapping[str, Analyzer]
     """By the layers they read: ``semantic``, ``both``; empty when the model has none."""
     device: torch.device
-    file_bytes: int
     sha256: str
     """Of every tensor in the file; two models with one id can differ in ``g_a`` and analyzers."""
 
@@ -174,7 +173,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
         raise ModelError(f"{path}: not a usable model file ({error})") from error
     for module in (compressor, *analyzers.values()):
         channels_last(module, device).eval().requires_grad_(False)
-    return LayeredModel(info, model_id, compressor, coders, analyzers, device, path.stat().st_size, content)
+    return LayeredModel(info, model_id, compressor, coders, analyzers, device, content)
 
 
 def _open(path: Path) -> Any:

@@ -27,24 +27,14 @@ def make_codec(config: ModelConfig) -> TrainableCodec:
 
 def architecture(config: ModelConfig) -> Architecture:
     """Shapes of the codec's networks."""
-    semantic, reconstruction = config.semantic, config.reconstruction
+    reconstruction = dict(vars(config.reconstruction))
+    context = config.semantic.channels if reconstruction.pop("conditioned") else 0
     return Architecture(
         widths=config.widths,
         fusion=config.fusion,
         main_line=config.main_line,
-        semantic=LayerConfig(
-            channels=semantic.channels,
-            hyper_channels=semantic.hyper_channels,
-            steps=semantic.steps,
-            hidden=semantic.hidden,
-        ),
-        reconstruction=LayerConfig(
-            channels=reconstruction.channels,
-            hyper_channels=reconstruction.hyper_channels,
-            steps=reconstruction.steps,
-            hidden=reconstruction.hidden,
-            context_channels=semantic.channels if reconstruction.conditioned else 0,
-        ),
+        semantic=LayerConfig(**vars(config.semantic)),
+        reconstruction=LayerConfig(**reconstruction, context_channels=context),
     )
 
 

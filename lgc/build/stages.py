@@ -6,7 +6,7 @@ from lgc.build.analysis import train_analysis, train_reference
 from lgc.build.baseline import train_baseline
 from lgc.build.codec import finetune, train_codec
 from lgc.build.stage import Stage
-from lgc.config.paths import Paths, TrainStage
+from lgc.config.paths import Paths, TrainStage, group_of
 from lgc.config.schema import Config
 from lgc.training.context import Context
 from lgc.training.trainer import Settings
@@ -31,6 +31,5 @@ def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context)
 
 def stage_settings(name: TrainStage, config: Config) -> Settings:
     """How long and how a stage trains."""
-    if name in ("finetune_joint", "finetune_separate"):
-        return config.finetune_joint.codec.settings
-    return getattr(config, "train_analysis" if name == "train_probe" else name).settings
+    group = getattr(config, group_of(name))
+    return (group.codec if group is config.finetune_joint else group).settings

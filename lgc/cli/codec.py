@@ -68,12 +68,6 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing fil
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave existing files; do the others.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    for command in (compress, decompress, analyze, inspect, strip):
-        app.command()(command)
-
-
 def compress(
     inputs: Inputs,
     out: Out = None,
@@ -231,7 +225,7 @@ def _is_base_only(path: Path) -> bool:
     from lgc.bitstream import container
 
     try:
-        header, offset = container.parse_header(read_bytes(path, container.SHORTEST_PREFIX))
+        header, offset = container.parse_header(read_bytes(path, container.LONGEST_HEADER))
         return path.stat().st_size == offset + header.semantic_length
     except (LgcError, OSError):
         return False
@@ -246,9 +240,9 @@ def _is_model(path: Path) -> bool:
 
 def _read_coded(path: Source) -> bytes:
     """A whole .lgc file, or one line when it is longer than any."""
-    from lgc.bitstream.container import MAX_PAYLOAD, SHORTEST_PREFIX
+    from lgc.bitstream.container import LONGEST_HEADER, MAX_PAYLOAD
 
-    most = SHORTEST_PREFIX + 2 * MAX_PAYLOAD
+    most = LONGEST_HEADER + 2 * MAX_PAYLOAD
     data = read_bytes(path, most + 1)
     if len(data) > most:
         raise BitstreamError(f"{path}: is longer than {most} bytes, which no .lgc file is")
@@ -358,7 +352,7 @@ def _file_facts(path: Path) -> dict[str, Any]:
         "model": header.model_id.hex(),
         "bytes": len(data),
         "bits_per_pixel": round(8 * len(data) / pixels, 4),
-        "header_bytes": len(parsed.header_bytes),
+        "header_bytes": len(header.to_bytes()),
         "semantic_bytes": len(parsed.semantic),
         "reconstruction_bytes": reconstruction,
         "base_only": not reconstruction,

@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from lgc.config.schema import Config
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(doctor)
-
-
 def doctor() -> None:
     """Check disk, memory, device, folders, data, models, MLflow, S3 and every node of the cluster; 1 if one fails."""
     from lgc.config.load import load

@@ -13,7 +13,7 @@ import typer
 from lgc.cli.codec import Force, Model, find_model
 from lgc.cli.files import Outcome, check_can_write, check_writable, read_bytes
 from lgc.cli.remote import fetch, file_name, is_remote
-from lgc.errors import LgcError, ModelError
+from lgc.errors import LgcError, ModelError, first_line
 
 EVALUATION: Final = Path("outputs") / "evaluate"
 
@@ -148,8 +148,7 @@ def _from_registry(address: str, tracking: str, folder: Path) -> Path:
     try:
         got = Registry(tracking, name).fetch(match[2] or match[3], "model.safetensors", folder)
     except Exception as error:  # whatever MLflow's client and its transport raise
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{address}: cannot be had from {tracking} ({said})") from error
+        raise ModelError(f"{address}: cannot be had from {tracking} ({first_line(error)})") from error
     return got.rename(folder / f"{name}.safetensors")
 
 

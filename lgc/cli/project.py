@@ -21,12 +21,6 @@ Overrides = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(compose)
-    app.command(context_settings={"ignore_unknown_options": True})(repro)
-
-
 def compose(
     overrides: Overrides = None,
     check: Annotated[
@@ -58,7 +52,7 @@ def repro(
     """
     if not Path("dvc.yaml").is_file():
         raise LgcError("no dvc.yaml here; run this in the project's root")
-    command, environment = [_program("dvc"), "repro", *(arguments or [])], _environment()
+    command, environment = [program("dvc"), "repro", *(arguments or [])], dvc_environment()
     if not arguments and up_to_date():  # before anything that takes seconds to import
         print("Data and pipelines are up to date.")
         _replay_records()
@@ -90,14 +84,14 @@ def _run(command: list[str], at_once: int, environment: Mapping[str, str]) -> in
 
     if at_once == 1:
         return run_stages({"all": set()}, lambda _: command, 1, environment)
-    one = [_program("dvc"), "--wait-for-lock", "repro", "--single-item"]
+    one = [program("dvc"), "--wait-for-lock", "repro", "--single-item"]
     return run_stages(stages_to_run(), lambda name: [*one, name], at_once, environment)
 
 
 def up_to_date() -> bool:
     """Whether no stage would run."""
-    command = [_program("dvc"), "status", "--quiet"]  # with --json the exit code would say nothing
-    return subprocess.run(command, env=_environment(), check=False, capture_output=True).returncode == 0
+    command = [program("dvc"), "status", "--quiet"]  # with --json the exit code would say nothing
+    return subprocess.run(command, env=dvc_environment(), check=False, capture_output=True).returncode == 0
 
 
 def _replay_records() -> None:
@@ -125,16 +119,17 @@ def time_without_changes(times: int) -> list[float] | None:
     seconds = []
     for _ in range(times):
         start = time.perf_counter()
-        subprocess.run([_program("lgc"), "repro"], env=_environment(), check=True, capture_output=True)
+        subprocess.run([program("lgc"), "repro"], env=dvc_environment(), check=True, capture_output=True)
         seconds.append(time.perf_counter() - start)
     return seconds
 
 
-def _environment() -> dict[str, str]:
+def dvc_environment() -> dict[str, str]:
+    """Variables for DVC and its stages: this environment's programs come first."""
     binaries = Path(sys.executable).parent
     return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": f"{binaries}:{os.environ['PATH']}"}
 
 
-def _program(name: str) -> str:
-    """Of this environment."""
+def program(name: str) -> str:
+    """Path of a program of this environment."""
     return str(Path(sys.executable).with_name(name))

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(release)
-
 
 def release() -> None:
     """Register the evaluated model in MLflow; it becomes the champion if it beats the present one (conf/release)."""

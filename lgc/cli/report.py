@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(report)
-
-
 def report(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder to write; an earlier report is replaced.")] = Path(
         "report"

@@ -9,12 +9,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(sweep)
-    app.command()(promote)
-
-
 def sweep(
     overrides: Annotated[
         list[str] | None,
@@ -26,13 +20,13 @@ def sweep(
     ] = None,
 ) -> None:
     """Search weights with many short trainings that start from params.yaml; run again to go on after a kill."""
-    from lgc.cli.project import _environment, _program
+    from lgc.cli.project import dvc_environment, program
     from lgc.config.load import read_raw
     from lgc.config.sweep import compose_sweep
     from lgc.errors import LgcError
 
     compose_sweep(overrides or (), read_raw())  # a mistake shows at once
-    if subprocess.call([_program("dvc"), "repro", "prepare"], env=_environment()):
+    if subprocess.call([program("dvc"), "repro", "prepare"], env=dvc_environment()):
         raise LgcError("the prepare stage failed; nothing was searched")
     from lgc.launch.sweep.run import run_sweep
     from lgc.launch.sweep.tables import print_findings

@@ -9,7 +9,7 @@ from lgc.baselines import NETWORKS, QUALITIES
 from lgc.config.ranges import range_rules
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
-from lgc.images import MAX_SIDE
+from lgc.limits import MAX_SIDE
 from lgc.metrics import NAMES as METRICS
 from lgc.models.analysis import HEADS
 from lgc.models.transforms import STRIDE

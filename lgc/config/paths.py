@@ -24,6 +24,8 @@ TRAIN_STAGES: Final[tuple[TrainStage, ...]] = (
     "finetune_separate",
 )
 """Of the pipeline itself; the others belong to variants only."""
+_GROUPS: Final[Mapping[TrainStage, str]] = {"finetune_separate": "finetune_joint", "train_probe": "train_analysis"}
+"""Stages that train by the settings of another one."""
 Kind = Literal["rates", "leave_out", "baselines"]
 VARIED: Final[Mapping[Kind, tuple[TrainStage, ...]]] = {
     "rates": ("train_codec", "train_analysis", "finetune_joint"),
@@ -34,6 +36,11 @@ VARIED: Final[Mapping[Kind, tuple[TrainStage, ...]]] = {
 WEIGHTS: Final = "weights.safetensors"
 MODEL: Final = "model.safetensors"
 METRICS: Final = "metrics.json"
+
+
+def group_of(stage: TrainStage) -> str:
+    """Group of the configuration that says how a stage trains."""
+    return _GROUPS.get(stage, stage)
 
 
 @dataclass(frozen=True)

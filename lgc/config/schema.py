@@ -62,13 +62,9 @@ class SemanticConfig:
 
 
 @dataclass(frozen=True)
-class ReconstructionConfig:
+class ReconstructionConfig(SemanticConfig):
     """The reconstruction layer."""
 
-    channels: int
-    hyper_channels: int
-    steps: Steps
-    hidden: int
     conditioned: bool
     """Coded given the semantic layer."""
 
@@ -114,23 +110,40 @@ class PerceptualConfig:
     jitter: bool
 
 
-@dataclass(frozen=True)
-class CodecTraining:
-    """What ``train_codec`` and ``finetune_joint`` share."""
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What all training has."""
 
     settings: Settings
-    lr: float
-    discriminator_lr: float
     ema_decay: float
     clip_norm: float
     augment: Augment
+    validation_images: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadTraining(Training):
+    """What training of analyzers alone has."""
+
+    weight_decay: float
+    """A step multiplies every weight by ``1 - lr * weight_decay``: less is learnt by heart (docs/trials.md)."""
+    annotated_share: float
+    """Share of each batch drawn from pictures with masks."""
+    task_weights: TaskWeights = field(default_factory=TaskWeights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodecTraining(Training):
+    """What ``train_codec`` and ``finetune_joint`` share."""
+
+    lr: float
+    discriminator_lr: float
     weights: CodecWeights
     schedule: CodecSchedule
     target_bpp: TargetRates
     perceptual: PerceptualConfig
     adversarial: AdversarialKind
     guards: GuardSettings
-    validation_images: int
 
 
 @dataclass(frozen=True)
@@ -140,46 +153,27 @@ class JointTraining:
     codec: CodecTraining
     analyzer_lr: float
     analyzer_weight_decay: float
-    """As in :class:`AnalysisTraining`; the codec's own weights do not decay."""
+    """As in :class:`HeadTraining`; the codec's own weights do not decay."""
     annotated_share: float
-    """Share of each batch drawn from pictures with masks."""
     task_weights: TaskWeights = field(default_factory=TaskWeights)
 
 
-@dataclass(frozen=True)
-class AnalysisTraining:
+@dataclass(frozen=True, kw_only=True)
+class AnalysisTraining(HeadTraining):
     """``train_analysis``."""
 
-    settings: Settings
     lr: float
-    weight_decay: float
-    """A step multiplies every weight by ``1 - lr * weight_decay``: less is learnt by heart (docs/trials.md)."""
-    ema_decay: float
-    clip_norm: float
-    augment: Augment
-    annotated_share: float
-    validation_images: int
-    task_weights: TaskWeights = field(default_factory=TaskWeights)
 
 
-@dataclass(frozen=True)
-class ReferenceTraining:
+@dataclass(frozen=True, kw_only=True)
+class ReferenceTraining(HeadTraining):
     """``train_reference``: several learning rates side by side, the best on the validation split is kept."""
 
-    settings: Settings
     learning_rates: tuple[float, ...]
-    weight_decay: float
-    """As in :class:`AnalysisTraining`."""
-    ema_decay: float
-    clip_norm: float
-    augment: Augment
-    annotated_share: float
-    validation_images: int
-    task_weights: TaskWeights = field(default_factory=TaskWeights)
 
 
-@dataclass(frozen=True)
-class BaselineTraining:
+@dataclass(frozen=True, kw_only=True)
+class BaselineTraining(Training):
     """``train_baseline``: CompressAI's networks on the codec's data, for as long as the codec trains."""
 
     networks: tuple[str, ...]
@@ -190,18 +184,13 @@ class BaselineTraining:
     """CompressAI's N."""
     latent_channels: int
     """CompressAI's M."""
-    settings: Settings
     lr: float
-    ema_decay: float
-    clip_norm: float
-    augment: Augment
     perceptual_ratio: float
     """How much LPIPS counts beside the squared error (of 0 to 255), at every lambda alike; in ``train_codec`` it is
     ``weights.perceptual / weights.distortion``. 0 trains for rate and distortion alone, as the authors did."""
     perceptual_from: float
     """Share of the stage after which the perceptual term begins."""
     perceptual: PerceptualConfig
-    validation_images: int
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,6 @@ def _counts(samples: Sequence[Sample]) -> SplitReport:
     )
 
 
-def _few(lines: list[str], limit: int = 5) -> list[str]:
-    """The first few, and how many more there are."""
-    return lines if len(lines) <= limit else [*lines[:limit], f"... and {len(lines) - limit} more"]
+def _few(lines: list[str]) -> list[str]:
+    """The first five, and how many more there are."""
+    return lines if len(lines) <= 5 else [*lines[:5], f"... and {len(lines) - 5} more"]

@@ -31,7 +31,6 @@ class Row:
     mask: np.ndarray | None
     attributes: np.ndarray
     pose: np.ndarray
-    source_bytes: int
     broken_mask: bool
     """Its mask files could not be read, or do not lie on the picture."""
 
@@ -131,7 +130,6 @@ def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
         if sample.attributes is None
         else np.array(sample.attributes, np.int8),
         pose=np.full(3, np.nan, np.float32) if sample.pose is None else np.array(sample.pose, np.float32),
-        source_bytes=sample.image.stat().st_size,
         broken_mask=broken_mask,
     )
 
@@ -151,7 +149,6 @@ def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:
         ),
         "attributes": np.stack([row.attributes for row in rows]),
         "pose": np.stack([row.pose for row in rows]),
-        "source_bytes": np.array([row.source_bytes for row in rows], np.int64),
     }
     if masks:
         tensors["masks"] = np.stack(masks)

@@ -10,7 +10,8 @@ from multiprocessing import get_context
 from typing import Any
 
 _CHUNK = 2
-"""Pictures that a process gets at once. An interrupt waits for those handed out: a picture is no hurry, many are."""
+"""Pictures that a process gets at once. After Ctrl-C, pictures already handed out are finished first, so few are
+handed out at a time."""
 
 
 @contextmanager

@@ -2,16 +2,15 @@
 
 A shard is one safetensors file, so it is read through a memory map and streams from any object store:
 
-===============  ==================  =========================================================
-tensor           shape, type         content
-===============  ==================  =========================================================
-``images``       (N, S, S, 3) uint8  RGB
-``masks``        (K, M, M) uint8     class indices of the K annotated pictures
-``mask_rows``    (N,) int32          row in ``masks``, -1 where a picture has none
-``attributes``   (N, 40) int8        0 or 1; -1 where unknown
-``pose``         (N, 3) float32      yaw, pitch, roll in degrees; NaN where unknown
-``source_bytes`` (N,) int64          size of the source file
-===============  ==================  =========================================================
+==============  ==================  =========================================================
+tensor          shape, type         content
+==============  ==================  =========================================================
+``images``      (N, S, S, 3) uint8  RGB
+``masks``       (K, M, M) uint8     class indices of the K annotated pictures
+``mask_rows``   (N,) int32          row in ``masks``, -1 where a picture has none
+``attributes``  (N, 40) int8        0 or 1; -1 where unknown
+``pose``        (N, 3) float32      yaw, pitch, roll in degrees; NaN where unknown
+==============  ==================  =========================================================
 
 Beside the shards lies ``manifest.json`` (:class:`Manifest`).
 """
@@ -123,21 +122,15 @@ class Split:
         counts = [len(shard["images"]) for shard in self._shards]
         self._shard_of = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.long))
         starts = torch.tensor([0, *counts]).cumsum(0)[:-1]
-        self._row_of = (
-            torch.arange(sum(counts)) - starts[self._shard_of] if counts else torch.empty(0, dtype=torch.long)
-        )
+        self._row_of = torch.arange(sum(counts)) - starts[self._shard_of]
 
     def __len__(self) -> int:
         return len(self._shard_of)
 
-    def column(self, name: str) -> torch.Tensor:
-        """One small column (anything but ``images`` and ``masks``) for the whole split."""
-        return torch.cat([shard[name] for shard in self._shards]) if self._shards else torch.empty(0)
-
     @property
     def has_mask(self) -> torch.Tensor:
         """bool (N,): which pictures carry a parsing annotation."""
-        return self.column("mask_rows") >= 0
+        return torch.cat([shard["mask_rows"] for shard in self._shards]) >= 0
 
     def images(self, rows: torch.Tensor) -> torch.Tensor:
         """uint8 (B, S, S, 3) for int64 ``rows`` (B,)."""

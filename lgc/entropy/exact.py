@@ -114,10 +114,6 @@ class ExactNetwork(nn.Module):
         last.weight.mul_(0.1)
         last.bias.zero_()
 
-    def integer_form(self) -> IntegerNetwork:
-        """The network that coding uses, with the weights of now."""
-        return IntegerNetwork([layer.integers() for layer in self.layers])  # type: ignore[operator]
-
 
 class IntegerNetwork:
     """The integer form of an :class:`ExactNetwork`. No gradients, no floats that round."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lgc.evaluation.intervals import mean_difference, plain, task_differences
+from lgc.evaluation.intervals import mean_interval, plain, task_differences
 from lgc.evaluation.points import Point, analysed, is_measure
 
 
@@ -14,13 +14,13 @@ def difference(left: Point, right: Point, rounds: int) -> dict[str, Any]:
     """Paired ``left - right`` for rate, pictures and tasks on the same pictures."""
     entry: dict[str, Any] = {
         "relative_rate_percent": 100 * (left.bpp / right.bpp - 1),
-        "bpp": mean_difference(
-            8 * left.values["bytes"] / left.pixels, 8 * right.values["bytes"] / right.pixels, rounds
+        "bpp": mean_interval(
+            8 * left.values["bytes"] / left.pixels - 8 * right.values["bytes"] / right.pixels, rounds
         ).as_dict(),
     }
     for name, values in left.values.items():
         if is_measure(name) and name in right.values:
-            entry[name] = mean_difference(values, right.values[name], rounds).as_dict()
+            entry[name] = mean_interval(values - right.values[name], rounds).as_dict()
     for source, scores in left.tasks.items():
         if source in right.tasks:
             entry[f"tasks_{source}"] = plain(task_differences(scores, right.tasks[source], rounds))

@@ -28,21 +28,20 @@ _PARTS: Final = {
 }
 
 
-def model_cost(path: Path, codec: LayeredCodec, reference: RGBAnalyzer | None, picture: np.ndarray) -> dict[str, Any]:
+def model_cost(path: Path, codec: LayeredCodec, reference: RGBAnalyzer, picture: np.ndarray) -> dict[str, Any]:
     """Cost of the model file ``path``, loaded as ``codec``, for one uint8 ``picture`` (H, W, 3).
 
     Multiply-accumulates are half of what torch's flop counter sees in convolutions and matrix products, integer
     networks included. Peak memory is that of tensors alive at once on the way, weights not included.
     """
-    paths, _ = coding_paths(codec, reference, picture[None])
+    paths = coding_paths(codec, reference, picture[None])
     pixels = picture.shape[0] * picture.shape[1]
     cost: dict[str, Any] = {
         "model_file_bytes": path.stat().st_size,
         "parameters": parameters(path),
+        "reference_parameters": sum(p.numel() for p in reference.parameters()),
         "paths": {},
     }
-    if reference is not None:
-        cost["reference_parameters"] = sum(p.numel() for p in reference.parameters())
     for name, run in paths.items():
         run(0)
         with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -27,6 +27,8 @@ _AXES: Final = (
     ("analysis.attribute_detection", "attribute detection, likewise"),
 )
 _COLUMNS: Final = 3
+_GAP: Final = 4
+"""Pixels between the pictures of a sheet."""
 
 
 def rate_quality(
@@ -38,8 +40,8 @@ def rate_quality(
     names metrics that were also training losses.
     """
     axes = [(key, label) for key, label in _AXES if any(key in r for r in rows if r["codec"] != "original")]
-    lines = -(-len(axes) // _COLUMNS)
-    columns = min(len(axes), _COLUMNS)
+    count = max(len(axes), 1)  # the stage promises a file, also where all that was measured has no panel
+    lines, columns = -(-count // _COLUMNS), min(count, _COLUMNS)
     figure, panels = pyplot.subplots(lines, columns, figsize=(5.2 * columns, 4.2 * lines), squeeze=False)
     codecs: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -62,8 +64,10 @@ def rate_quality(
         panel.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
         panel.xaxis.set_minor_formatter(ticker.NullFormatter())
         panel.grid(alpha=0.3)
-    panels[0][0].legend(fontsize=8)
-    notes = ["tall bar: the codec's floor, it cannot spend less"] if floors else []
+    if axes:
+        panels[0][0].legend(fontsize=8)
+    notes = [] if axes else ["nothing was measured that is drawn here"]
+    notes += ["tall bar: the codec's floor, it cannot spend less"] if floors else []
     notes += ["† also a training loss of our codec"] if trained_on else []
     figure.suptitle("; ".join(notes), fontsize=9, y=0.995)
     figure.tight_layout()
@@ -71,21 +75,20 @@ def rate_quality(
     pyplot.close(figure)
 
 
-def labelled_sheet(columns: Mapping[str, np.ndarray], path: Path, scale: int = 1, gap: int = 4) -> None:
+def labelled_sheet(columns: Mapping[str, np.ndarray], path: Path, scale: int) -> None:
     """Columns of pictures (N, H, W, 3) uint8 under their titles, one line a picture."""
     first = next(iter(columns.values()))
     count, height, width = first.shape[:3]
     height, width = height * scale, width * scale
     font = ImageFont.load_default(size=12)
     top = 34
-    canvas = Image.new(
-        "RGB", (len(columns) * (width + gap) - gap, top + count * (height + gap) - gap), (250, 250, 250)
-    )
+    size = len(columns) * (width + _GAP) - _GAP, top + count * (height + _GAP) - _GAP
+    canvas = Image.new("RGB", size, (250, 250, 250))
     draw = ImageDraw.Draw(canvas)
     for column, (title, pictures) in enumerate(columns.items()):
-        left = column * (width + gap)
+        left = column * (width + _GAP)
         draw.multiline_text((left + 2, 2), title, fill=(20, 20, 20), font=font, spacing=2)
         for row, picture in enumerate(pictures):
             tile = Image.fromarray(picture).resize((width, height), Image.Resampling.NEAREST)
-            canvas.paste(tile, (left, top + row * (height + gap)))
+            canvas.paste(tile, (left, top + row * (height + _GAP)))
     canvas.save(path)

@@ -18,6 +18,7 @@ from PIL import Image
 from lgc.baselines.base import Codec
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import strip
+from lgc.data.labels import IGNORE
 from lgc.data.palette import colour_mask
 from lgc.data.shards import Split
 from lgc.evaluation.comparison import nearest
@@ -125,7 +126,7 @@ def _masks(rows: torch.Tensor, split: Split, codec: LayeredCodec, files: Sequenc
             read = np.stack([colour_mask(mask) for mask in masks if mask is not None])
             views.append(View("mask from semantic layer", "mask", read))
     if bool(split.has_mask[rows].any()):
-        true = split.masks(rows, absent=255).numpy()
+        true = split.masks(rows, absent=IGNORE).numpy()
         at_size = [Image.fromarray(mask).resize((size, size), Image.Resampling.NEAREST) for mask in true]
         views.append(View("annotated mask", "mask", np.stack([colour_mask(np.asarray(mask)) for mask in at_size])))
     return views

@@ -16,6 +16,8 @@ import numpy as np
 from lgc.metrics.tasks import PARTS, TaskScores
 
 _LEVELS = (2.5, 97.5)
+_SEED = 0
+"""One for all, so that the same pictures are drawn wherever as many are measured: differences are paired."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,20 @@ def plain(estimates: Mapping[str, Estimate]) -> dict[str, dict[str, float]]:
     return {name: estimate.as_dict() for name, estimate in estimates.items()}
 
 
-def mean_interval(values: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
+def mean_interval(values: np.ndarray, rounds: int) -> Estimate:
     """Of the mean of (N,) values."""
-    return interval_of(float(values.mean()), mean_rounds(values, rounds, seed))
+    return interval_of(float(values.mean()), mean_rounds(values, rounds))
 
 
-def mean_rounds(values: np.ndarray, rounds: int, seed: int = 0) -> np.ndarray:
+def mean_rounds(values: np.ndarray, rounds: int) -> np.ndarray:
     """Means of (N,) values over each round's pictures: (rounds,), to compute further with."""
-    means: np.ndarray = _counts(len(values), rounds, seed) @ values / len(values)
+    means: np.ndarray = _counts(len(values), rounds) @ values / len(values)
     return means
 
 
-def task_rounds(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, np.ndarray]:
+def task_rounds(scores: TaskScores, rounds: int) -> dict[str, np.ndarray]:
     """Every task metric over each round's pictures: (rounds,) each, NaN where a round leaves it undefined."""
-    return scores.sampled(_task_rounds(scores, rounds, seed))
+    return scores.sampled(_task_rounds(scores, rounds))
 
 
 def repeats_interval(values: Sequence[float]) -> Estimate:
@@ -61,34 +63,29 @@ def repeats_interval(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
-def task_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
+def task_intervals(scores: TaskScores, rounds: int) -> dict[str, Estimate]:
     """Of every task metric."""
-    return _estimates(scores.values(), task_rounds(scores, rounds, seed))
+    return _estimates(scores.values(), task_rounds(scores, rounds))
 
 
-def detail_intervals(scores: TaskScores, rounds: int, seed: int = 0) -> dict[str, dict[str, Estimate]]:
+def detail_intervals(scores: TaskScores, rounds: int) -> dict[str, dict[str, Estimate]]:
     """Of every class, attribute and angle."""
-    drawn = _task_rounds(scores, rounds, seed)
+    drawn = _task_rounds(scores, rounds)
     samples = scores.sampled_details(drawn)
     return {group: _estimates(values, samples[group]) for group, values in scores.details().items()}
 
 
-def task_differences(a: TaskScores, b: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
+def task_differences(a: TaskScores, b: TaskScores, rounds: int) -> dict[str, Estimate]:
     """Of ``a - b`` for every task metric, on the same pictures."""
-    return _task_pairs(a, b, np.subtract, rounds, seed)
+    return _task_pairs(a, b, np.subtract, rounds)
 
 
-def task_ratios(a: TaskScores, b: TaskScores, rounds: int, seed: int = 0) -> dict[str, Estimate]:
+def task_ratios(a: TaskScores, b: TaskScores, rounds: int) -> dict[str, Estimate]:
     """Of ``a / b`` for every task metric, on the same pictures; left out where ``b`` is 0."""
-    return _task_pairs(a, b, _divide, rounds, seed)
+    return _task_pairs(a, b, _divide, rounds)
 
 
-def mean_difference(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate:
-    """Of the mean of ``a - b``, both (N,) on the same pictures."""
-    return mean_interval(a - b, rounds, seed)
-
-
-def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0) -> Estimate | None:
+def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int) -> Estimate | None:
     """Of log2 (mean a / mean b) summed over columns, both (N, K) from 0 on the same pictures.
 
     A column in which all of ``a`` or of ``b`` is 0 has no ratio and is left out, and a round that draws only zeros of
@@ -97,7 +94,7 @@ def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0)
     there = (a > 0).any(axis=0) & (b > 0).any(axis=0)
     if not there.any():
         return None
-    a, b, drawn = a[:, there], b[:, there], _counts(len(a), rounds, seed)
+    a, b, drawn = a[:, there], b[:, there], _counts(len(a), rounds)
     above, below = drawn @ a, drawn @ b
     whole = ((above > 0) & (below > 0)).all(axis=1)
     if not whole.any():
@@ -108,13 +105,13 @@ def log_ratio_interval(a: np.ndarray, b: np.ndarray, rounds: int, seed: int = 0)
 
 
 def _task_pairs(
-    a: TaskScores, b: TaskScores, combine: Callable[[np.ndarray, np.ndarray], np.ndarray], rounds: int, seed: int
+    a: TaskScores, b: TaskScores, combine: Callable[[np.ndarray, np.ndarray], np.ndarray], rounds: int
 ) -> dict[str, Estimate]:
     for part in PARTS:
         sizes = {len(getattr(scores, part)) for scores in (a, b)} - {0}
         if len(sizes) > 1:
             raise ValueError(f"{part} of {max(sizes)} and {min(sizes)} pictures cannot be paired")
-    drawn = _task_rounds(a, rounds, seed) | _task_rounds(b, rounds, seed)
+    drawn = _task_rounds(a, rounds) | _task_rounds(b, rounds)
     points = a.values(), b.values()
     samples = a.sampled(drawn), b.sampled(drawn)
     shared = [name for name in points[0] if name in points[1]]
@@ -126,21 +123,21 @@ def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(a, b, out=np.full_like(a, np.nan), where=b != 0)
 
 
-def _task_rounds(scores: TaskScores, rounds: int, seed: int) -> dict[str, np.ndarray]:
-    return {part: _counts(len(getattr(scores, part)), rounds, seed) for part in PARTS if getattr(scores, part)}
+def _task_rounds(scores: TaskScores, rounds: int) -> dict[str, np.ndarray]:
+    return {part: _counts(len(getattr(scores, part)), rounds) for part in PARTS if getattr(scores, part)}
 
 
 @lru_cache(maxsize=8)
-def _counts(size: int, rounds: int, seed: int) -> np.ndarray:
+def _counts(size: int, rounds: int) -> np.ndarray:
     """How often each picture is drawn in each round: float64 (rounds, size)."""
-    drawn = _draws(size, rounds, seed) + size * np.arange(rounds)[:, None]
+    drawn = _draws(size, rounds) + size * np.arange(rounds)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=rounds * size).reshape(rounds, size).astype(np.float64)
     counts.flags.writeable = False  # the cache hands out the same array again
     return counts
 
 
-def _draws(size: int, rounds: int, seed: int) -> np.ndarray:
-    return np.random.default_rng([seed, size]).integers(0, size, (rounds, size))
+def _draws(size: int, rounds: int) -> np.ndarray:
+    return np.random.default_rng([_SEED, size]).integers(0, size, (rounds, size))
 
 
 def _estimates(values: Mapping[str, float], samples: Mapping[str, np.ndarray]) -> dict[str, Estimate]:

@@ -37,7 +37,7 @@ class Bench:
     split: Split
     limit: int | None
     metrics: Mapping[str, PictureMetric]
-    reference: RGBAnalyzer | None
+    reference: RGBAnalyzer
     device: torch.device
     extractors: Mapping[str, Extractor] = field(default_factory=dict)
     """Features of pictures, for distances between sets of pictures."""
@@ -158,9 +158,8 @@ class _Collector:
 
     @torch.no_grad()
     def reference(self, x: torch.Tensor, batch: Batch) -> None:
-        if self._bench.reference is not None:
-            padded = images.pad(x.to(self._bench.device), STRIDE)
-            self._add("rgb", self._bench.reference(padded), batch)
+        padded = images.pad(x.to(self._bench.device), STRIDE)
+        self._add("rgb", self._bench.reference(padded), batch)
 
     @torch.no_grad()
     def latents(

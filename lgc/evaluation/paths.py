@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ Path = Callable[[int], object]
 """Does the work for one picture, given its number."""
 
 
-def coding_paths(
-    codec: LayeredCodec, reference: RGBAnalyzer | None, pictures: np.ndarray
-) -> tuple[Mapping[str, Path], Sequence[bytes]]:
-    """By name, for uint8 ``pictures`` (N, H, W, 3), and the files they become.
+def coding_paths(codec: LayeredCodec, reference: RGBAnalyzer, pictures: np.ndarray) -> Mapping[str, Path]:
+    """By name, for uint8 ``pictures`` (N, H, W, 3).
 
     ``analyze`` reads the semantic layer from bytes; ``decode_then_analyze`` decompresses the file and runs the
     RGB reference on the picture.
@@ -31,9 +29,8 @@ def coding_paths(
     }
     if codec.model.analyzers:
         paths["analyze"] = lambda i: codec.analyze([files[i]])
-    if reference is not None:
-        paths["decode_then_analyze"] = lambda i: _decode_then_analyze(codec, reference, files[i])
-    return paths, files
+    paths["decode_then_analyze"] = lambda i: _decode_then_analyze(codec, reference, files[i])
+    return paths
 
 
 @torch.no_grad()

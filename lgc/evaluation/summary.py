@@ -53,18 +53,15 @@ def summarise(
         "accounts": {name: account(by_key[name]) for name in ours},
         "account_intervals": {name: account_intervals(by_key[name], rounds) for name in ours},
     }
-    original, main = by_key["original"], ours[0]
     summary["bit_saving"] = {name: bit_saving(by_key[name], by_key[f"{name} base"]) for name in ours}
-    if "rgb" in original.tasks:
-        reference = original.tasks["rgb"]
-        summary["against_reference"] = {
-            f"{name} {layers}": plain(task_ratios(point.tasks[layers], reference, rounds))
-            for name in ours
-            for point, layers in ((by_key[f"{name} base"], "semantic"), (by_key[name], "both"))
-            if layers in point.tasks
-        }
+    summary["against_reference"] = {
+        f"{name} {layers}": plain(task_ratios(point.tasks[layers], by_key["original"].tasks["rgb"], rounds))
+        for name in ours
+        for point, layers in ((by_key[f"{name} base"], "semantic"), (by_key[name], "both"))
+        if layers in point.tasks
+    }
     if len(ours) > 1:
-        summary[f"{main}_minus_{ours[1]}"] = differences(by_key, main, ours[1], rounds)
+        summary[f"{ours[0]}_minus_{ours[1]}"] = differences(by_key, ours[0], ours[1], rounds)
     return summary
 
 

@@ -13,16 +13,16 @@ from lgc.models.reference import RGBAnalyzer
 
 
 def time_paths(
-    codec: LayeredCodec, reference: RGBAnalyzer | None, pictures: np.ndarray, rounds: int = 3
+    codec: LayeredCodec, reference: RGBAnalyzer, pictures: np.ndarray, rounds: int = 3
 ) -> dict[str, dict[str, float]]:
     """Median and spread over uint8 ``pictures`` (N, H, W, 3), each path warmed up first."""
-    paths, files = coding_paths(codec, reference, pictures)
+    paths = coding_paths(codec, reference, pictures)
     timings = {}
     for name, path in paths.items():
         path(0)
         seconds = []
         for _ in range(rounds):
-            for number in range(len(files)):
+            for number in range(len(pictures)):
                 start = time.perf_counter()
                 path(number)
                 seconds.append(time.perf_counter() - start)

@@ -16,6 +16,7 @@ from lgc.errors import LgcError
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
 
 _TRAINS: Final = "ray::RayTrainWorker"
+_NODES: Final = 2
 _TRIES: Final = 4
 """Ray gives a node half a minute to start, which is short on a machine that does something else too."""
 
@@ -74,13 +75,13 @@ class Cluster:
 
 
 @contextmanager
-def real_cluster(checkout: Path, state: Path, nodes: int = 2) -> Iterator[Cluster]:
+def real_cluster(checkout: Path, state: Path) -> Iterator[Cluster]:
     """Start a cluster, and end it (and nothing else) afterwards."""
-    cluster = Cluster(checkout / "infra/local/cluster.sh", state, nodes)
+    cluster = Cluster(checkout / "infra/local/cluster.sh", state, _NODES)
     try:
         for tries_left in reversed(range(_TRIES)):
             try:
-                cluster.call("up", str(nodes))  # what is up already stays
+                cluster.call("up", str(_NODES))  # what is up already stays
                 break
             except LgcError:
                 if not tries_left:

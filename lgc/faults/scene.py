@@ -6,10 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +15,7 @@ from lgc.errors import LgcError
 from lgc.faults.cluster import Cluster
 from lgc.faults.project import Project
 from lgc.faults.proxy import FaultyProxy
-from lgc.launch.ports import free_ports
+from lgc.launch.ports import answers, free_ports
 from lgc.launch.services import process
 from lgc.launch.services.process import Service
 
@@ -52,7 +50,6 @@ class Scene:
     mlflow: Server | None = None
     disk: Path | None = None
     """Where checkpoints go, when that is a small file system."""
-    notes: list[str] = field(default_factory=list)
 
     def wait_for(self, what: str, until: Callable[[], bool]) -> None:
         """Look five times a second; :class:`LgcError` when the stage ends before it comes, or after minutes."""
@@ -71,7 +68,7 @@ def s3_server(folder: Path) -> Server:
     command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
     if not Path(command[0]).exists():
         raise LgcError("the S3 cases need moto's server; pip install 'lgc[dev]'")
-    return Server(Service("s3", command, port, lambda: _answers(f"http://127.0.0.1:{port}/")), folder)
+    return Server(Service("s3", command, port, lambda: answers(f"http://127.0.0.1:{port}/")), folder)
 
 
 def make_bucket(port: int) -> None:
@@ -92,12 +89,4 @@ def mlflow_server(folder: Path) -> Server:
         sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "mlruns"),
     ]  # fmt: skip
-    return Server(Service("mlflow", command, port, lambda: _answers(f"http://127.0.0.1:{port}/health")), folder)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    return Server(Service("mlflow", command, port, lambda: answers(f"http://127.0.0.1:{port}/health")), folder)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tqdm import tqdm
 
 from lgc.progress import make_bar
+from lgc.repeat import repeatedly
 
 
 @dataclass
@@ -84,24 +86,18 @@ class Display:
 
     def __init__(self, board: Any) -> None:
         self._board = board
-        self._stop = threading.Event()
         self._bar: tqdm | None = None
-        self._thread = threading.Thread(target=self._watch, name="lgc-display", daemon=True)
 
-    def __enter__(self) -> Display:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-        if self._bar is not None:
-            self._bar.close()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.5):
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Until the block ends, and what was said last."""
+        try:
+            with repeatedly(self._draw, 0.5, "lgc-display"):
+                yield
+        finally:
             self._draw()
-        self._draw()
+            if self._bar is not None:
+                self._bar.close()
 
     def _draw(self) -> None:
         import ray

@@ -21,6 +21,7 @@ import psutil
 from lgc.errors import TrainingError
 from lgc.launch.interrupts import on_signals
 from lgc.launch.ports import free_ports
+from lgc.repeat import repeatedly
 
 START_SECONDS: Final = 180
 _LOOK_SECONDS: Final = 2.0
@@ -143,26 +144,19 @@ def _helpers_behind(head: int) -> Iterator[None]:
     inherit, stay as they are. Not the lowest priority: on a machine with other work to do, Ray's control service
     would get no turn at all, and everything that waits for it would stand still.
     """
-    stop = threading.Event()
+    done: set[int] = set()
 
-    def watch() -> None:
-        done: set[int] = set()
-        while not stop.wait(_LOOK_SECONDS):
-            with contextlib.suppress(psutil.Error):
-                for process in psutil.Process(head).children(recursive=True):
-                    with contextlib.suppress(psutil.Error, OSError):
-                        if process.pid not in done and not _keeps_priority(" ".join(process.cmdline())):
-                            done.add(process.pid)
-                            for thread in process.threads():
-                                os.setpriority(os.PRIO_PROCESS, thread.id, _HELPERS_NICENESS)
+    def look() -> None:
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(head).children(recursive=True):
+                with contextlib.suppress(psutil.Error, OSError):
+                    if process.pid not in done and not _keeps_priority(" ".join(process.cmdline())):
+                        done.add(process.pid)
+                        for thread in process.threads():
+                            os.setpriority(os.PRIO_PROCESS, thread.id, _HELPERS_NICENESS)
 
-    thread = threading.Thread(target=watch, name="lgc-helpers-behind", daemon=True)
-    thread.start()
-    try:
+    with repeatedly(look, _LOOK_SECONDS, "lgc-helpers-behind"):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _keeps_priority(command: str) -> bool:

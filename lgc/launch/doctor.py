@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from lgc.backbones import lpips_weights
 from lgc.config.paths import Paths
 from lgc.config.schema import Config, RuntimeConfig, StorageConfig
 from lgc.data.shards import read_manifest
-from lgc.errors import LgcError
+from lgc.errors import LgcError, first_line
 from lgc.launch import storage
 from lgc.launch.doctor_project import project
 from lgc.launch.finding import Finding
@@ -133,11 +133,11 @@ def tracking(uri: str) -> Finding:
     return Finding("MLflow", "ok", f"{uri}: {answer}")
 
 
-def store(name: str, config: StorageConfig, probe: Callable[[StorageConfig], None] | None = None) -> Finding:
+def store(name: str, config: StorageConfig) -> Finding:
     """That one can write, read and delete in the bucket."""
     where = f"s3://{config.bucket} at {config.endpoint or 'AWS'}"
     try:
-        (probe or probe_s3)(config)
+        probe_s3(config)
     except Exception as error:  # boto3 makes its exception classes at run time
         remedy = "check storage.endpoint, storage.bucket and the AWS_* variables"
         return Finding(name, "failed", f"{where}: {first_line(error)}", remedy)
@@ -165,9 +165,3 @@ def probe_s3(config: StorageConfig) -> None:
             raise OSError(f"{key} reads back differently")
     finally:
         client.delete_object(Bucket=config.bucket, Key=key)
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, on one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

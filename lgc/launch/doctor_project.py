@@ -11,7 +11,7 @@ from lgc.backbones import Absent
 from lgc.bitstream.model_file import read_info
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
-from lgc.errors import LgcError
+from lgc.errors import LgcError, first_line
 from lgc.launch.finding import Finding
 from lgc.launch.room import joins_cluster, lacking
 from lgc.launch.stage import storage_folder
@@ -55,7 +55,7 @@ def repository(root: Path) -> Finding:
         remedy = "correct .dvc/config"
         if isinstance(error, SCMError):
             remedy = "run `git init` there, or work in a clone: DVC runs no stage outside a Git repository"
-        return Finding("DVC", "failed", str(error).splitlines()[0], remedy)
+        return Finding("DVC", "failed", first_line(error), remedy)
     return Finding("DVC", "ok", f"{root} is in a Git repository")
 
 

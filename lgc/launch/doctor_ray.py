@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from lgc.backbones import lpips_weights
 from lgc.config.schema import Config
-from lgc.errors import TrainingError
+from lgc.errors import TrainingError, first_line
 from lgc.launch import storage
-from lgc.launch.doctor import disk, first_line, perceptual_nets, shared_memory, store, tracking
+from lgc.launch.doctor import disk, perceptual_nets, shared_memory, store, tracking
 from lgc.launch.finding import Finding
 from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect

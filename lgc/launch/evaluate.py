@@ -13,7 +13,8 @@ from typing import Any, Final
 import torch
 
 from lgc import images
-from lgc.baselines.base import Codec, Unavailable
+from lgc.backbones import Absent
+from lgc.baselines.base import Codec
 from lgc.baselines.learned import LearnedCodec, Source, Trained
 from lgc.baselines.make import make_codec as make_baseline
 from lgc.bitstream.codec import LayeredCodec
@@ -25,7 +26,8 @@ from lgc.config.paths import METRICS, Paths, TrainStage
 from lgc.config.schema import Config, RuntimeConfig
 from lgc.config.variants import baseline_variants, leave_out_variants, rate_variants
 from lgc.data.shards import Split
-from lgc.errors import ConfigError, DataError
+from lgc.errors import ConfigError
+from lgc.evaluation.champion import measures
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.names import key_of
@@ -104,7 +106,7 @@ def run_evaluate() -> None:
         for what, reason in results.summary["absent"].items():
             print(f"evaluate: {what} is absent: {reason}")
         write_results(out, results, plan, points, config.evaluate.sheet_images, config.evaluate.worst_images)
-        run.metrics(dict(_means(results.summary, list(ours))), step=0)
+        run.metrics(_means(results.summary, list(ours)), step=0)
         run.images(*sorted(out.glob("*.png")))
         run.artifacts(*(path for path in sorted(out.iterdir()) if path.is_file()))
     _print_table(results.rows, trained_on(config))
@@ -114,8 +116,6 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
     """Load models, reference and baselines; the metrics say how to read the results."""
     bench, metrics = _bench(config, paths)
     manifest = bench.split.manifest
-    if not len(bench):
-        raise DataError(f"{paths.data}: no pictures in the {bench.split.name} split; nothing can be measured")
     absent = dict(metrics.absent)
     for kind in ("masks", "attributes", "pose"):
         if not getattr(manifest.splits[config.evaluate.split], kind):
@@ -129,7 +129,7 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
     }
     baselines: list[tuple[Codec, Sequence[int]]] = []
     for codec, qualities in _baselines(config, paths):
-        if isinstance(codec, Unavailable):
+        if isinstance(codec, Absent):
             absent[codec.name] = codec.reason
         else:
             baselines.append((codec, qualities))
@@ -159,7 +159,7 @@ def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
     config, paths = parse(raw), Paths(Path(root))
     codecs = (codec for codec, _ in _baselines(config, paths))
     return Workbench(
-        _bench(config, paths)[0], {codec.name: codec for codec in codecs if not isinstance(codec, Unavailable)}
+        _bench(config, paths)[0], {codec.name: codec for codec in codecs if not isinstance(codec, Absent)}
     )
 
 
@@ -178,7 +178,7 @@ def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
     return bench, metrics
 
 
-def _baselines(config: Config, paths: Paths) -> Iterator[tuple[Codec | Unavailable, Sequence[int]]]:
+def _baselines(config: Config, paths: Paths) -> Iterator[tuple[Codec | Absent, Sequence[int]]]:
     for name, qualities in config.evaluate.baselines.items():
         yield make_baseline(name), qualities
     for name, variants in baseline_variants(config).items():
@@ -240,16 +240,12 @@ def _measure(plan: Plan, cache: Path, aside: Aside | None) -> list[Point]:
 
 def _means(summary: Mapping[str, Any], ours: Sequence[str]) -> Mapping[str, float]:
     """Means of our codecs, by the names that MLflow compares runs by."""
-    shown: dict[str, float] = {}
-    for name in ours:
-        for suffix in ("", " base"):
-            for metric, value in summary["codecs"][name + suffix].items():
-                label = f"final/{name}{suffix}.{metric}".replace(" ", "_")
-                if isinstance(value, Mapping) and "value" in value:
-                    shown[label] = value["value"]
-                elif isinstance(value, Mapping):
-                    shown |= {f"{label}.{task}": v["value"] for task, v in value.items()}
-    return shown
+    codecs = [name + suffix for name in ours for suffix in ("", " base")]
+    return {
+        f"final/{codec}.{metric}".replace(" ", "_"): value
+        for codec in codecs
+        for metric, value in measures(summary["codecs"][codec]).items()
+    }
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], marked: Collection[str]) -> None:

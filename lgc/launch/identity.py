@@ -13,7 +13,7 @@ from typing import Any, Final
 import lgc
 from lgc.build.data import data_hash
 from lgc.build.networks import has_teacher
-from lgc.config.paths import Paths, TrainStage
+from lgc.config.paths import Paths, TrainStage, group_of
 from lgc.config.schema import Config
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity, hash_of
@@ -32,15 +32,7 @@ _UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
     "train_baseline": (),
 }
 """Stages whose weights a stage starts from, its teacher apart."""
-_GROUPS: Final[Mapping[TrainStage, str]] = {
-    "train_codec": "train_codec",
-    "train_reference": "train_reference",
-    "train_analysis": "train_analysis",
-    "finetune_joint": "finetune_joint",
-    "finetune_separate": "finetune_joint",
-    "train_probe": "train_analysis",
-    "train_baseline": "train_baseline",
-}
+_PACKAGE: Final = Path(lgc.__file__).parent
 _CODE: Final = (
     "training",
     "models",
@@ -79,14 +71,14 @@ _MEASURING_LIBRARIES: Final = ("lpips", "piq")
 
 def stage_params(name: TrainStage, config: Config) -> dict[str, Any]:
     """The settings a training stage depends on."""
-    group = _GROUPS[name]
+    group = group_of(name)
     settings = {group: asdict(getattr(config, group))}
     return settings if name == "train_baseline" else {"model": asdict(config.model), **settings}
 
 
 def upstream(name: TrainStage, config: Config) -> tuple[TrainStage, ...]:
     """Stages whose weights a stage reads."""
-    tasks: TaskWeights | None = getattr(getattr(config, _GROUPS[name]), "task_weights", None)
+    tasks: TaskWeights | None = getattr(getattr(config, group_of(name)), "task_weights", None)
     taught = tasks is not None and has_teacher(config.model, tasks)
     return (*_UPSTREAM[name], "train_reference") if taught else _UPSTREAM[name]
 
@@ -104,16 +96,16 @@ def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:
     )
 
 
-def code_hashes(name: TrainStage, package: Path = Path(lgc.__file__).parent) -> dict[str, str]:
+def code_hashes(name: TrainStage, package: Path = _PACKAGE) -> dict[str, str]:
     """Short hash of each source file that takes part in training a stage."""
     return _hashes(package, (*_CODE, *_CODE_OF.get(name, ())))
 
 
-def measuring_facts(package: Path = Path(lgc.__file__).parent) -> dict[str, Any]:
+def measuring_facts() -> dict[str, Any]:
     """The code that measures, and versions of the libraries whose metrics it takes."""
     installed = [name for name in _MEASURING_LIBRARIES if importlib.util.find_spec(name)]
     return {
-        "code": _hashes(package, _MEASURING_CODE),
+        "code": _hashes(_PACKAGE, _MEASURING_CODE),
         **{name: importlib.metadata.version(name) for name in installed},
     }
 

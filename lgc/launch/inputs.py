@@ -8,7 +8,6 @@ delete it when no stage runs.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ from lgc.config.schema import Config
 from lgc.data.shards import MANIFEST, read_manifest
 from lgc.errors import TrainingError
 from lgc.launch.identity import output_sha256, upstream
+from lgc.launch.locks import locked
 from lgc.training.state import file_sha256
 
 _FOLDER: Final = "inputs"
@@ -89,8 +89,7 @@ def materialise(
     """
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lgc" / "inputs"
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (cache / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(cache / ".lock", wait=True):
         absent = [item for item in inputs if not _is_whole(cache / item.sha256, item)]
         if absent:
             say(f"copying {len(absent)} files, {sum(i.bytes for i in absent) / 1e6:,.1f} MB, from the storage")

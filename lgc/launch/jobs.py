@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import lgc
-from lgc.errors import TrainingError
+from lgc.errors import TrainingError, first_line
 from lgc.launch.inputs import Store
 from lgc.launch.ray_train import set_environment
 from lgc.launch.worker import Job
@@ -102,9 +102,8 @@ def connect_jobs(address: str) -> Any:
     try:
         return JobSubmissionClient(address)
     except Exception as error:  # ConnectionError, RuntimeError, Ray's own for a wrong token
-        said = str(error).strip().splitlines() or [type(error).__name__]
         raise TrainingError(
-            f"runtime.address {address}: no Ray job server answers ({said[0]}); check it and RAY_AUTH_TOKEN"
+            f"runtime.address {address}: no Ray job server answers ({first_line(error)}); check it and RAY_AUTH_TOKEN"
         ) from error
 
 
@@ -128,7 +127,7 @@ def _submit_or_attach(
             )
         except RuntimeError as error:
             if _status(client, job_id) is None:  # else somebody submitted the same job a moment before
-                raise TrainingError(f"job {job_id}: refused ({str(error).strip().splitlines()[0]})") from error
+                raise TrainingError(f"job {job_id}: refused ({first_line(error)})") from error
     say(f"submitted job {job_id}{'' if status is None else f' again, it had {status.value.lower()}'}")
 
 

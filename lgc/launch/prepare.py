@@ -27,4 +27,5 @@ def run_prepare() -> None:
         for bar in bars.values():
             bar.close()
     splits = ", ".join(f"{name} {split.images} ({split.masks} masks)" for name, split in manifest.splits.items())
-    print(f"prepare: {manifest.name} {manifest.hash}: {splits}; {manifest.left_out} unreadable")
+    unusable = f"{manifest.left_out} pictures, {manifest.masks_left_out} masks"
+    print(f"prepare: {manifest.name} {manifest.hash}: {splits}; unusable: {unusable}")

@@ -98,7 +98,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
         torch_config=NodeTorchConfig(backend="nccl" if use_gpu else "gloo"),
     )
     try:
-        with contextlib.nullcontext() if audience.board else Display(board):
+        with contextlib.nullcontext() if audience.board else Display(board).drawing():
             result = _interruptible(trainer.fit, board)
     except ray_train.TrainingFailedError as error:
         raise EngineFailure(_innermost(error)) from error
@@ -112,8 +112,8 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
 def _interruptible(fit: Callable[[], Any], board: Any) -> Any:
     """Run Ray's ``fit``; the first Ctrl-C or SIGTERM asks the workers to stop, a second one ends at once.
 
-    In the main thread Ray would abort the run on Ctrl-C, and what was trained since the last checkpoint were lost; in
-    another thread it leaves signals alone.
+    In the main thread Ray would abort the run on Ctrl-C, and what was trained since the last checkpoint would be
+    lost; in another thread it leaves signals alone.
     """
     if threading.current_thread() is not threading.main_thread():
         return fit()

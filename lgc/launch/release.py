@@ -12,7 +12,7 @@ from lgc.bitstream.model_file import read_sha256
 from lgc.config.load import PARAMS
 from lgc.config.paths import METRICS, Paths
 from lgc.config.schema import Config
-from lgc.errors import LgcError
+from lgc.errors import LgcError, first_line
 from lgc.evaluation.champion import Verdict, judge, measures
 from lgc.evaluation.report.results import read_results
 from lgc.launch import storage
@@ -86,8 +86,8 @@ def release(config: Config, paths: Paths) -> Release:
     except LgcError:
         raise
     except Exception as error:  # whatever MLflow's client and its transport raise
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise LgcError(f"{config.tracking.uri}: {said}; check tracking.uri and that the server runs") from error
+        said = f"{config.tracking.uri}: {first_line(error)}"
+        raise LgcError(f"{said}; check tracking.uri and that the server runs") from error
     return Release(config.release.name, added.version, verdict.beats, verdict.reasons)
 
 

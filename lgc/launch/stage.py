@@ -23,7 +23,7 @@ from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.config.variants import vary
-from lgc.errors import LgcError, TrainingError, without_secrets
+from lgc.errors import LgcError, TrainingError, first_line, without_secrets
 from lgc.launch import storage
 from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
@@ -122,7 +122,7 @@ def train_stage(
     ``config`` is the stage's, in the variant of ``paths``; ``raw`` is the project's as plain mappings, from which a
     worker makes the same. A run of the same ``identity`` continues.
     """
-    workers = check_workers(name, config)[1]
+    workers = check_workers(name, config)
     job = Job(
         stage=name,
         variant=paths.variant,
@@ -182,18 +182,18 @@ def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | N
     return f"{stage}: starts anew, not from {run} ({state['samples']} samples): {differences}"
 
 
-def check_workers(name: TrainStage, config: Config) -> tuple[int, int]:
-    """Fewest and most workers of a training stage; :class:`TrainingError` if they cannot share its batch."""
+def check_workers(name: TrainStage, config: Config) -> int:
+    """Most workers of a training stage; :class:`TrainingError` if they, or fewer, cannot share its batch."""
     runtime = config.runtime
     if runtime.engine == "local":
-        return 1, 1
+        return 1
     fewest, batch = runtime.min_workers or runtime.workers, stage_settings(name, config).batch_size
     for count in range(fewest, runtime.workers + 1):
         if batch % count:
             raise TrainingError(
                 f"a batch of {batch} cannot be shared by {count} workers; choose a multiple, or other runtime.workers"
             )
-    return fewest, runtime.workers
+    return runtime.workers
 
 
 def storage_folder(config: Config, paths: Paths) -> Path:
@@ -304,8 +304,7 @@ def main(action: Callable[[], None]) -> None:
 
 
 def _complaint(error: Exception) -> str:
-    said = str(error).splitlines()[0] if str(error) else ""
-    return f"tracking: {type(error).__name__}: {said}; going on"
+    return f"tracking: {type(error).__name__}: {first_line(error)}; going on"
 
 
 def _say(line: str | None) -> None:

@@ -22,7 +22,7 @@ from lgc.launch.pipeline import SIDE_BY_SIDE
 from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
-from lgc.tracking.system import SystemMonitor
+from lgc.tracking.system import recording_system
 from lgc.training.context import Context
 from lgc.training.identity import Identity
 from lgc.training.trainer import fit
@@ -120,7 +120,7 @@ def _tracked(job: Job, system_seconds: float | None, context: Context) -> Iterat
         tracker.tags({"device": context.device.type, "workers": str(context.world_size)})
     watch = context.node is not None and system_seconds is not None
     try:
-        with SystemMonitor(tracker, context.node or 0, system_seconds or 0) if watch else contextlib.nullcontext():
+        with recording_system(tracker, context.node or 0, system_seconds or 0) if watch else contextlib.nullcontext():
             yield tracker if context.rank == 0 else NullTracker()
     finally:
         if complaint := tracker.close():

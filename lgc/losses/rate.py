@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 import torch
+
+_LIMIT: Final = math.log(64)
+"""Of the logarithm of a multiplier, both ways."""
 
 
 def bits_per_pixel(likelihoods: Mapping[str, torch.Tensor], layer: str, pixels: int) -> torch.Tensor:
@@ -32,12 +36,10 @@ class RateController:
     arXiv 2005.04064) to a rate constraint.
     """
 
-    def __init__(
-        self, target_bpp: float | None, gain: float = 0.1, damping: float = 4.0, limit: float = 64.0
-    ) -> None:
-        """Without ``target_bpp`` the multiplier stays 1. It stays within 1 / ``limit`` to ``limit``."""
+    def __init__(self, target_bpp: float | None, gain: float = 0.1, damping: float = 4.0) -> None:
+        """Without ``target_bpp`` the multiplier stays 1. It stays within 1 / 64 to 64."""
         self.target_bpp = target_bpp
-        self._gain, self._damping, self._limit = gain, damping, math.log(limit)
+        self._gain, self._damping = gain, damping
         self._log = self._error = 0.0
 
     @property
@@ -45,16 +47,13 @@ class RateController:
         """Factor on the rate weight."""
         if not self.target_bpp:  # whatever the state of a stage before, which had a target
             return 1.0
-        return math.exp(self._bounded(self._log + self._damping * self._error))
+        return math.exp(_bounded(self._log + self._damping * self._error))
 
     def update(self, bpp: float) -> None:
         """Take the rate of one more step."""
         if self.target_bpp and bpp > 0:
             self._error = max(-1.0, min(1.0, math.log(bpp / self.target_bpp)))
-            self._log = self._bounded(self._log + self._gain * self._error)
-
-    def _bounded(self, log: float) -> float:
-        return max(-self._limit, min(self._limit, log))
+            self._log = _bounded(self._log + self._gain * self._error)
 
     def state_dict(self) -> dict[str, float]:
         """For a checkpoint."""
@@ -63,3 +62,7 @@ class RateController:
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Undo :meth:`state_dict`."""
         self._log, self._error = state["log"], state["error"]
+
+
+def _bounded(log: float) -> float:
+    return max(-_LIMIT, min(_LIMIT, log))

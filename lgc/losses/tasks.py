@@ -74,7 +74,8 @@ def mask_losses(logits: torch.Tensor, target: MaskTarget, dice: float = 0.5) -> 
         dice: weight of the Dice part, which gives small classes a voice (Milletari et al., arXiv 1606.04797).
 
     Returns:
-        The loss of the pictures that have masks, and that of those that have none; scalars, ``dice`` for no picture.
+        The loss of the pictures that have masks, and that of those that have none: scalars; a part without pictures
+        is the constant ``dice``.
     """
     wanted = target.probabilities
     log_probability = _class_by_class(logits, wanted).log_softmax(dim=1)

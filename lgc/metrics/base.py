@@ -43,7 +43,8 @@ class PictureMetric(Protocol):
 class NamedMetric(PictureMetric, Protocol):
     """One that says what it is."""
 
-    info: MetricInfo
+    @property
+    def info(self) -> MetricInfo: ...
 
 
 BPP: Final = MetricInfo(

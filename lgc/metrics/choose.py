@@ -20,7 +20,7 @@ from lgc.metrics.distribution import (
 from lgc.metrics.grid import make_grid
 from lgc.metrics.identity import Embedding, make_identity
 from lgc.metrics.image import LPIPS, PSNR, make_dists, make_lpips, psnr
-from lgc.metrics.reference import ReferenceDistance
+from lgc.metrics.reference import REFERENCE_DISTANCE, ReferenceDistance
 from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
 from lgc.models.reference import RGBAnalyzer
 
@@ -43,7 +43,7 @@ def make_metrics(
     names: Sequence[str],
     size: int,
     lpips_net: str,
-    reference: RGBAnalyzer | None,
+    reference: RGBAnalyzer,
     embedding: Embedding | None = None,
 ) -> Metrics:
     """The metrics called ``names`` for pictures of ``size`` x ``size``; :class:`KeyError` lists the known names."""
@@ -58,9 +58,7 @@ def make_metrics(
         "dists": lambda: _unless_absent(metrics, make_dists()),
         "grid": lambda: _unless_absent(metrics, make_grid(size)),
         "identity": lambda: _unless_absent(metrics, make_identity(embedding)),
-        "reference_distance": lambda: _unless_absent(
-            metrics, None if reference is None else ReferenceDistance(reference)
-        ),
+        "reference_distance": lambda: _picture(metrics, REFERENCE_DISTANCE, ReferenceDistance(reference)),
         "reference_frechet": lambda: _reference_set(metrics, reference),
         "fid": lambda: _inception_set(metrics, FID),
         "kid": lambda: _inception_set(metrics, KID),
@@ -85,11 +83,11 @@ def _picture(metrics: Metrics, info: MetricInfo, metric: PictureMetric) -> None:
     metrics.infos[info.name] = info
 
 
-def _unless_absent(metrics: Metrics, made: object) -> None:
+def _unless_absent(metrics: Metrics, made: NamedMetric | Absent) -> None:
     if isinstance(made, Absent):
         metrics.absent[made.name] = made.reason
-    elif made is not None:
-        _picture(metrics, made.info, made)  # type: ignore[attr-defined, arg-type]
+    else:
+        _picture(metrics, made.info, made)
 
 
 def _structure(metrics: Metrics, size: int, *infos: MetricInfo) -> None:
@@ -110,10 +108,9 @@ def _inception_set(metrics: Metrics, info: MetricInfo) -> None:
     _set(metrics, info)
 
 
-def _reference_set(metrics: Metrics, reference: RGBAnalyzer | None) -> None:
-    if reference is not None:
-        metrics.extractors["reference"] = ReferenceFeatures(reference)
-        _set(metrics, REFERENCE_FRECHET)
+def _reference_set(metrics: Metrics, reference: RGBAnalyzer) -> None:
+    metrics.extractors["reference"] = ReferenceFeatures(reference)
+    _set(metrics, REFERENCE_FRECHET)
 
 
 def _set(metrics: Metrics, info: MetricInfo) -> None:

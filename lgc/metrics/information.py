@@ -24,7 +24,8 @@ class Priors:
     """Of annotated pictures in order, as :class:`lgc.metrics.tasks.TaskScores` keeps them."""
 
     mask_bits: np.ndarray
-    """float64 (N,): mean bits a labelled pixel that a mask costs who knows class frequencies by place only."""
+    """float64 (N,): mean bits per labelled pixel that the mask costs a reader who knows only how frequent each class
+    is at each place."""
     pose_deviations: np.ndarray
     """float64 (N, 3): degrees from the median of each angle."""
 

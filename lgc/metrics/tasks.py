@@ -124,9 +124,9 @@ class TaskScores:
         nats = functional.binary_cross_entropy_with_logits(logits, true.clamp_min(0).float(), reduction="none")
         self.attribute_bits.extend((nats / math.log(2)).masked_fill(true < 0, math.nan).numpy())
 
-    def values(self, chosen: Mapping[str, np.ndarray] | None = None) -> dict[str, float]:
-        """All metrics for which there are annotations; ``chosen`` resamples pictures a kind of annotation."""
-        return {name: float(v[0]) for name, v in self.sampled(self._once(chosen)).items() if not np.isnan(v[0])}
+    def values(self) -> dict[str, float]:
+        """All metrics for which there are annotations."""
+        return {name: float(v[0]) for name, v in self.sampled(self._once()).items() if not np.isnan(v[0])}
 
     def details(self) -> dict[str, dict[str, float]]:
         """IoU and F1 a class, accuracy and balanced accuracy an attribute, mean absolute degrees an angle."""
@@ -175,15 +175,9 @@ class TaskScores:
             result["pose_error"] = dict(zip(POSE, errors.T, strict=True))
         return result
 
-    def _once(self, chosen: Mapping[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
-        """One round: every picture once, or those ``chosen``."""
-        chosen = chosen or {}
-        rounds = {}
-        for part in PARTS:
-            if size := len(getattr(self, part)):
-                drawn = chosen.get(part, np.arange(size))
-                rounds[part] = np.bincount(drawn, minlength=size)[None].astype(np.float64)
-        return rounds
+    def _once(self) -> dict[str, np.ndarray]:
+        """One round: every picture once."""
+        return {part: np.ones((1, size)) for part in PARTS if (size := len(getattr(self, part)))}
 
     def _summed(self, part: str, rounds: Rounds) -> np.ndarray:
         stacked = np.stack(getattr(self, part)).astype(np.float64)

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from lgc.entropy.exact import ExactNetwork, round_ste, snap
 from lgc.entropy.tables import LOG_SCALE_STEP, SCALE_LEVELS, SCALE_MIN
-from lgc.models.blocks import conv
+from lgc.models.blocks import SLOPE, conv
 
 Steps = Literal["single", "checkerboard", "groups2", "groups4"]
 HYPER_STRIDE: Final = 4
@@ -84,7 +84,7 @@ class LatentLayer(nn.Module):
         c, hidden = config.channels, config.hidden
         if config.hyper_channels:
             self.h_a = nn.Sequential(
-                conv(c, hidden), nn.LeakyReLU(0.1), conv(hidden, hidden, 5, stride=2), nn.LeakyReLU(0.1),
+                conv(c, hidden), nn.LeakyReLU(SLOPE), conv(hidden, hidden, 5, stride=2), nn.LeakyReLU(SLOPE),
                 conv(hidden, config.hyper_channels, 5, stride=2),
             )  # fmt: skip
         self.predict: ExactNetwork | None = None

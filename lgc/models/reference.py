@@ -1,4 +1,4 @@
-"""The RGB reference: what machines see who are given the pixels; analysis from files is measured against it."""
+"""The RGB reference: what a machine sees that is given the pixels; analysis from files is measured against it."""
 
 from __future__ import annotations
 

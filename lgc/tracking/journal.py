@@ -14,7 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
+
+from lgc.atomic import replacing_file
+from lgc.errors import first_line
 
 RECORDS: Final = "records.jsonl"
 SENT: Final = "sent"
@@ -39,8 +42,8 @@ class Journal:
         self._file = self._path.open("a", encoding="utf-8")
         if self._path.stat().st_size and not self._path.read_bytes().endswith(b"\n"):
             self._file.write("\n")  # an earlier process died in the middle of a line
-        with contextlib.suppress(OSError):  # file systems without locks, or a process that is about to end
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._lock = self._path.open("a")  # held until the last send ended, which may be after `close`
+        _holds(self._lock)  # from here on nobody takes it for a journal that was left
         self._writing = threading.Lock()
         self._wake, self._closing = threading.Event(), threading.Event()
         self.last_error: str | None = None
@@ -60,7 +63,10 @@ class Journal:
         return _unsent(self.folder)
 
     def close(self, patience: float = 20.0) -> bool:
-        """Deliver what is left, for at most ``patience`` seconds; whether all of it was delivered."""
+        """Deliver what is left, for at most ``patience`` seconds; whether all of it was delivered.
+
+        What is just being sent may still arrive and then counts: the folder's next journal waits for its end.
+        """
         deadline = time.monotonic() + patience
         self._wake.set()
         while self.unsent and time.monotonic() < deadline and self._thread.is_alive():
@@ -72,7 +78,14 @@ class Journal:
         return self.unsent == 0
 
     def _deliver(self) -> None:
-        position = _sent(self.folder)
+        with self._lock:
+            while not _holds(self._lock):  # else the same records would be sent twice
+                self.last_error = "an earlier delivery has not ended"
+                if self._closing.wait(0.1):
+                    return
+            self._deliver_from(_sent(self.folder))
+
+    def _deliver_from(self, position: int) -> None:
         while not self._closing.is_set():
             records, after = self._read(position)
             if after == position:
@@ -83,14 +96,13 @@ class Journal:
                 if records:
                     self._send(records)
             except Exception as error:  # whatever the server or the network does must not end training
-                self.last_error = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+                self.last_error = f"{type(error).__name__}: {first_line(error)[:200]}"
                 self._closing.wait(self._retry)
                 continue
             self.last_error = None
             position = after
-            partial = self._mark.with_suffix(".partial")
-            partial.write_text(str(position))
-            partial.replace(self._mark)
+            with replacing_file(self._mark) as partial:  # without locks, another one may be further
+                partial.write_text(str(max(position, _sent(self.folder))))
 
     def _read(self, position: int) -> tuple[list[Record], int]:
         """Up to a batch of whole records from ``position``, and the position after them."""
@@ -113,6 +125,17 @@ def _sent(folder: Path) -> int:
 
 def _unsent(folder: Path) -> int:
     return (folder / RECORDS).stat().st_size - _sent(folder)
+
+
+def _holds(file: IO[str]) -> bool:
+    """Whether the lock on ``file`` is ours now; on file systems without locks it always is."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _is_free(records: Path) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lgc.atomic import replacing_file
 from lgc.errors import without_secrets
-from lgc.tracking.base import ROLLBACKS_TAG
+from lgc.tracking.base import ROLLBACKS_TAG, flatten
 from lgc.tracking.journal import Journal, Record, unsent_journals
 
 if TYPE_CHECKING:
@@ -161,11 +161,9 @@ class PipelineRuns:
         """Mark a run as running again."""
         self._client.update_run(run_id, status="RUNNING")
 
-    def end(self, run_id: str, status: str, parent: str | None = None) -> None:
-        """Close a run as FINISHED, FAILED or KILLED, and its parent with it."""
+    def end(self, run_id: str, status: str) -> None:
+        """Close a run as FINISHED, FAILED or KILLED."""
         self._client.set_terminated(run_id, status)
-        if parent is not None:
-            self._client.set_terminated(parent, status)
 
     def _find(self, tags: Mapping[str, str]) -> str | None:
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
@@ -368,15 +366,6 @@ def _children(asked: MlflowClient, experiment: str, parent: str) -> Iterable[Run
     return asked.search_runs(
         [experiment], f"tags.`{PARENT_TAG}` = '{parent}'", order_by=["attributes.start_time ASC"]
     )
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Nested mappings -> dotted names."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _position(record: Record) -> str:

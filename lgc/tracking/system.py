@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from lgc.repeat import repeatedly
 from lgc.tracking.base import Tracker
 
 
-class SystemMonitor:
-    """Records processor, memory, disk, network and GPUs of this node while the context lasts.
+@contextmanager
+def recording_system(tracker: Tracker, node: int, seconds: float) -> Iterator[None]:
+    """Record CPU, memory, disk, network and GPUs of this node as ``system/node<node>/...`` until the block ends.
 
     MLflow's own monitor thread asks the server at every look and stops for good when it does not answer. So only
     its readers are used here. The step is the Unix time in seconds: it goes on over attempts.
     """
+    readers: list[Any] = []
 
-    def __init__(self, tracker: Tracker, node: int, seconds: float) -> None:
-        """Record as ``system/node<node>/...`` every so many ``seconds``."""
-        self._tracker, self._prefix, self._seconds = tracker, f"system/node{node}/", seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="lgc-system-metrics", daemon=True)
-
-    def __enter__(self) -> SystemMonitor:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-
-    def _watch(self) -> None:
-        if self._stop.wait(self._seconds):  # a short stage need not import MLflow for this
+    def look() -> None:
+        if not readers:  # not before the first look: a short stage need not import MLflow for this
+            readers.extend(_readers())
+            _read(readers)  # CPU load is measured since the previous call, so the first reading is thrown away
             return
-        readers = _readers()
-        _read(readers)  # processor load counts from the look before
-        while not self._stop.wait(self._seconds):
-            values = {self._prefix + name: value for name, value in _read(readers).items()}
-            self._tracker.metrics(values, int(time.time()))
+        values = {f"system/node{node}/{name}": value for name, value in _read(readers).items()}
+        tracker.metrics(values, int(time.time()))
+
+    with repeatedly(look, seconds, "lgc-system-metrics"):
+        yield
 
 
 def _read(readers: list[Any]) -> dict[str, float]:

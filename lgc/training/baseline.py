@@ -79,4 +79,4 @@ class BaselineValidator:
         }
         if self._lpips is not None:
             values[self._lpips.info.name] = float(self._lpips(x_hat, x).mean())
-        return Validation(values, {"reconstructions": sheet([pixels, decoded], columns=8)})
+        return Validation(values, {"reconstructions": sheet([pixels, decoded])})

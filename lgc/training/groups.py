@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import nn
 
+_DENSITY_LR: Final = 5e-3
+_QUANTILE_LR: Final = 2e-2
 
-def codec_groups(
-    codec: nn.Module, density: str, lr: float, density_lr: float = 5e-3, quantile_lr: float = 2e-2
-) -> list[dict]:
+
+def codec_groups(codec: nn.Module, density: str, lr: float) -> list[dict]:
     """Networks; densities, which must follow the latents and learn faster; and CompressAI's quantiles.
 
     A parameter whose name contains ``density`` belongs to a density.
@@ -22,6 +25,6 @@ def codec_groups(
             (densities if density in name else networks).append(parameter)
     groups: list[dict] = [{"params": networks, "lr": lr, "clip": True}]
     if densities:
-        groups.append({"params": densities, "lr": density_lr, "clip": False})
-        groups.append({"params": quantiles, "lr": quantile_lr, "clip": False})
+        groups.append({"params": densities, "lr": _DENSITY_LR, "clip": False})
+        groups.append({"params": quantiles, "lr": _QUANTILE_LR, "clip": False})
     return groups

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
+
+from lgc.tracking.base import flatten
 
 _SHOWN: Final = 6
 _ABSENT: Final = "absent"
@@ -32,7 +34,8 @@ class Identity:
 
     def differences(self, other: Mapping[str, Any]) -> str:
         """Where ``other`` facts differ from these: ``key was ..., is ...``, the first few."""
-        was, now = dict(_flat(other)), dict(_flat(self.facts))
+        # as JSON, so that a tuple equals the list that it becomes in a file
+        was, now = ({key: json.dumps(value) for key, value in flatten(facts)} for facts in (other, self.facts))
         found = [
             f"{key} was {was.get(key, _ABSENT)}, is {now.get(key, _ABSENT)}"
             for key in dict.fromkeys([*now, *was])
@@ -45,12 +48,3 @@ class Identity:
 def hash_of(value: Any) -> str:
     """16 hex digits for anything that JSON can hold; the order of keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted names and values as JSON, so that a tuple equals the list that it becomes in a file."""
-    for key, value in facts.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(value)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
@@ -15,7 +16,7 @@ import torch
 from lgc.data.loader import Batch, TrainingLoader
 from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
-from lgc.tracking.base import ROLLBACKS_TAG, Tracker
+from lgc.tracking.base import ROLLBACKS_TAG, Tracker, flatten
 from lgc.training.context import Bar, Context
 from lgc.training.evidence import Evidence, Tripped, gradient_norms, write_evidence
 from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
@@ -179,13 +180,13 @@ class _Loop:
                     metrics = self._validate()
                 unsaved |= checkpoint_due(state.samples)
                 calm = all(guard.calm for guard in self.guards)
-                if finished or (unsaved and calm):
+                if save := finished or (unsaved and calm):
                     self._checkpoint(metrics, finished)
                     unsaved = False
                     if not calm and self.context.rank == 0:
                         self.context.say(f"{self.name}: ends while a guard has its doubts; look at its last losses")
                 if self.context.stop_requested() and not finished:
-                    if calm:
+                    if calm and not save:
                         self._checkpoint(metrics, finished=False)
                     raise Interrupted(f"{self.name}: stopped at {state.samples} of {settings.samples} samples")
         finally:
@@ -310,7 +311,7 @@ class _Loop:
             if not player.stopped:
                 values[f"train/lr.{player.name}"] = player.optimizer.param_groups[0]["lr"]
         for name, part in self.state.extra.items():
-            values |= {f"train/{name}.{key}": v for key, v in _numbers(part.state_dict()).items()}
+            values |= {f"train/{name}.{key}": float(value) for key, value in flatten(part.state_dict())}
         values["speed/images_per_second"] = self.clock.rate(self.state.samples)
         self.tracker.metrics(values, self.state.samples)
         if self.bar is not None:
@@ -354,22 +355,11 @@ class _Clock:
         self._last = (now, samples)
         return (samples - seen) / (now - then) if now > then else float("nan")
 
-    def paused(self) -> _Pause:
-        return _Pause(self)
-
-    def shift(self, seconds: float) -> None:
-        self._start += seconds
-
-
-class _Pause:
-    def __init__(self, clock: _Clock) -> None:
-        self._clock = clock
-
-    def __enter__(self) -> None:
-        self._began = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._clock.shift(time.perf_counter() - self._began)
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._start += time.perf_counter() - began
 
 
 def learning_rate_factor(samples: int, settings: Settings) -> float:
@@ -395,17 +385,6 @@ def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype:
 def _mix(seed: int, samples: int, rank: int) -> int:
     """One 63-bit seed for this step on this worker."""
     return int(np.random.SeedSequence([seed, samples, rank]).generate_state(1, np.uint64)[0]) >> 1
-
-
-def _numbers(state: Mapping, prefix: str = "") -> dict[str, float]:
-    """Flatten nested mappings of numbers to dotted names."""
-    flat: dict[str, float] = {}
-    for key, value in state.items():
-        if isinstance(value, Mapping):
-            flat |= _numbers(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = float(value)
-    return flat
 
 
 def _leading(values: Mapping[str, float]) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from lgc.data.loader import Batch
+from lgc.errors import first_line
 from lgc.training.context import Context
 from lgc.training.objectives import Outcome
 from lgc.training.state import Player
@@ -86,8 +87,8 @@ class RecordedTurn:
                 generator.graphsafe_set_state(before)  # the one that recording took hold of will not let go
                 self._works = False
                 self._recordings.clear()  # and their memory
-                said = str(error).splitlines()[0]
-                self._context.say(f"{self._direct.player.name}: steps cannot be recorded ({said}); going on without")
+                why = f"steps cannot be recorded ({first_line(error)})"
+                self._context.say(f"{self._direct.player.name}: {why}; going on without")
                 return self._direct.run(batch, plan, shared)
         self._recordings[plan] = recording  # as the last
         return recording.play(batch, shared)

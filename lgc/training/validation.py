@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from lgc import images
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import strip
 from lgc.bitstream.model_file import load_model
+from lgc.data.labels import IGNORE
 from lgc.data.loader import Batch, read_batch
 from lgc.data.palette import colour_mask
 from lgc.data.shards import Split
@@ -25,6 +26,12 @@ from lgc.training.codec import TrainableCodec
 from lgc.training.export import export_model
 from lgc.training.objectives import analyzer_input
 from lgc.training.trainer import Validation
+
+_BATCH: Final = 32
+_COLUMNS: Final = 8
+"""Of what the tracker is shown."""
+_GAP: Final = 2
+"""Pixels between pictures."""
 
 
 class CodecValidator:
@@ -59,16 +66,16 @@ class CodecValidator:
             if self._perceptual is not None:
                 values[f"{name}{self._perceptual.info.name}"] = float(self._perceptual(x_hat, x).mean())
         rows_of_pictures = [pixels.numpy(), decoded[""], decoded["base_"]]
-        return Validation(values, {"reconstructions": sheet(rows_of_pictures, columns=8)})
+        return Validation(values, {"reconstructions": sheet(rows_of_pictures)})
 
 
 class AnalysisValidator:
     """Task metrics of one or several analyzers over the annotated validation pictures."""
 
-    def __init__(self, split: Split, count: int, device: torch.device, batch_size: int = 32) -> None:
+    def __init__(self, split: Split, count: int, device: torch.device) -> None:
         """Look at ``count`` pictures of ``split``, annotated ones first."""
         rows = torch.argsort(~split.has_mask, stable=True)[:count]
-        self._split, self._rows, self._device, self._batch_size = split, rows, device, batch_size
+        self._split, self._rows, self._device = split, rows, device
 
     def __call__(self, modules: Mapping[str, nn.Module]) -> Validation:
         """Measure ``analyzers`` on the latents of ``codec``, or every other module as an RGB reference."""
@@ -77,16 +84,16 @@ class AnalysisValidator:
         for batch in self._batches():
             for name, predictions in self._predict(modules, batch):
                 scores.setdefault(name, TaskScores()).add(predictions, batch.masks, batch.attributes, batch.pose)
-                if predictions.parsing is not None and len(shown.get(name, [])) < 8:
-                    shown.setdefault(name, []).extend(predictions.parsing[:8].argmax(dim=1).cpu().numpy())
+                if predictions.parsing is not None and len(shown.get(name, [])) < _COLUMNS:
+                    shown.setdefault(name, []).extend(predictions.parsing[:_COLUMNS].argmax(dim=1).cpu().numpy())
         values = {
             f"{name}.{metric}": value for name, score in scores.items() for metric, value in score.values().items()
         }
         return Validation(values, {"masks": self._mask_sheet(shown)} if shown else {})
 
     def _batches(self) -> Iterator[Batch]:
-        for start in range(0, len(self._rows), self._batch_size):
-            yield read_batch(self._split, self._rows[start : start + self._batch_size]).to(self._device)
+        for start in range(0, len(self._rows), _BATCH):
+            yield read_batch(self._split, self._rows[start : start + _BATCH]).to(self._device)
 
     def _predict(self, modules: Mapping[str, nn.Module], batch: Batch) -> Iterator[tuple[str, Any]]:
         if "codec" not in modules:
@@ -101,12 +108,12 @@ class AnalysisValidator:
             yield name, analyzer(analyzer_input(name, *layers)).detach()
 
     def _mask_sheet(self, shown: Mapping[str, Sequence[np.ndarray]]) -> np.ndarray:
-        rows = self._rows[:8]
+        rows = self._rows[:_COLUMNS]
         size = next(iter(shown.values()))[0].shape[0]
         pictures = [images.resize(picture, size) for picture in self._split.images(rows).numpy()]
-        truth = [images.resize(colour_mask(mask), size) for mask in self._split.masks(rows, absent=255).numpy()]
-        predicted = [[colour_mask(mask) for mask in masks[:8]] for masks in shown.values()]
-        return sheet([np.stack(row) for row in (pictures, truth, *predicted)], columns=8)
+        truth = [images.resize(colour_mask(mask), size) for mask in self._split.masks(rows, absent=IGNORE).numpy()]
+        predicted = [[colour_mask(mask) for mask in masks[:_COLUMNS]] for masks in shown.values()]
+        return sheet([np.stack(row) for row in (pictures, truth, *predicted)])
 
 
 class Together:
@@ -134,10 +141,10 @@ def as_layered_codec(codec: TrainableCodec, device: torch.device) -> LayeredCode
         return LayeredCodec(load_model(path, device))
 
 
-def sheet(rows: Sequence[np.ndarray], columns: int, gap: int = 2) -> np.ndarray:
-    """Rows of pictures (N, H, W, 3) uint8, all of one size -> one picture, the rows one below the other."""
+def sheet(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The first of rows of pictures (N, H, W, 3) uint8, all of one size -> one picture, a row below the other."""
     lines = []
     for row in rows:
-        padded = [np.pad(p, ((0, gap), (0, gap), (0, 0)), constant_values=255) for p in row[:columns]]
+        padded = [np.pad(p, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for p in row[:_COLUMNS]]
         lines.append(np.concatenate(padded, axis=1))
-    return np.concatenate(lines)[:-gap, :-gap]
+    return np.concatenate(lines)[:-_GAP, :-_GAP]

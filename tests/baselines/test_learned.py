@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from lgc.backbones import Absent
 from lgc.baselines import NETWORKS, PRETRAINED, networks
-from lgc.baselines.base import Unavailable
 from lgc.baselines.learned import LearnedCodec, Trained
 from lgc.baselines.make import make_codec
 from lgc.errors import LgcError
@@ -118,7 +118,7 @@ def test_pretrained_weights_that_cannot_be_had(name: str, tmp_path: Path, monkey
     monkeypatch.setenv("LGC_WEIGHTS", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
     found = make_codec(name)
-    assert isinstance(found, Unavailable)
+    assert isinstance(found, Absent)
     assert found.name == name
     assert "no download possible" in found.reason
     assert ".pth.tar" in found.reason

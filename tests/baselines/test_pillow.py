@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from lgc.baselines.base import Codec, Unavailable
+from lgc.backbones import Absent
+from lgc.baselines.base import Codec
 from lgc.baselines.make import make_codec
 from lgc.baselines.pillow import NAMES
 from lgc.data.synthetic import draw_face
@@ -24,7 +25,7 @@ def face() -> np.ndarray:
 @pytest.fixture(params=NAMES)
 def codec(request: pytest.FixtureRequest) -> Codec:
     made = make_codec(request.param)
-    if isinstance(made, Unavailable):
+    if isinstance(made, Absent):
         pytest.skip(made.reason)
     return made
 
@@ -71,14 +72,14 @@ def test_unknown_codec_lists_the_known() -> None:
 @pytest.mark.parametrize("name", ["webp", "avif"])
 def test_codec_this_machine_lacks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda feature: feature != name)
-    assert make_codec(name) == Unavailable(name, f"this Pillow was built without {name}")
+    assert make_codec(name) == Absent(name, f"this Pillow was built without {name}")
 
 
 @pytest.mark.parametrize(("name", "module"), [("heic", "pillow_heif"), ("jpegxl", "pillow_jxl")])
 def test_plugin_that_is_not_installed(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     missing = make_codec(name)
-    assert isinstance(missing, Unavailable)
+    assert isinstance(missing, Absent)
     assert "pip install 'lgc[eval]'" in missing.reason
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 from lgc.baselines.make import make_codec
 from lgc.baselines.programs import ProgramCodec
 from lgc.errors import LgcError
@@ -58,4 +58,4 @@ def test_a_failing_program_is_one_line(programs: Path) -> None:
 @pytest.mark.parametrize(("name", "program"), [("bpg", "bpgdec and bpgenc"), ("vvc", "ffmpeg")])
 def test_programs_that_are_not_installed(name: str, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert make_codec(name) == Unavailable(name, f"{program} not found among the installed programs")
+    assert make_codec(name) == Absent(name, f"{program} not found among the installed programs")

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lgc.bench.commands import LIBRARIES, bench_commands
+from lgc.bench.commands import LIBRARIES, bench_commands, measure_command
 from lgc.cli.main import app
 from lgc.errors import LgcError
 from lgc.models.layered import Architecture
@@ -24,6 +26,11 @@ def test_whole_commands_are_measured(
 def test_a_command_that_fails_is_named_with_its_reason(tmp_path: Path) -> None:
     with pytest.raises(LgcError, match=r"lgc compress failed: error: .*none\.safetensors"):
         bench_commands(tmp_path / "none.safetensors", [(64, 48)], rounds=2)
+
+
+def test_what_this_process_took_is_not_its_commands_peak() -> None:
+    np.ones(400 << 20, np.uint8)
+    assert measure_command([sys.executable, "-c", "pass"])[1] < 100
 
 
 @pytest.mark.parametrize("count", ["0", "-1"])

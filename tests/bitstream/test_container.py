@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import (
+    LONGEST_HEADER,
+    MAX_PAYLOAD,
     Container,
     Header,
     header_start,
@@ -30,18 +36,21 @@ class TestLayout:
         [(1, 1, 9), (128, 128, 9), (129, 128, 10), (129, 129, 11), (256, 256, 11), (8192, 8192, 11)],
     )
     def test_header_length_by_picture_size(self, width: int, height: int, header_bytes: int) -> None:
-        parsed = parse(file(width, height))
-        assert (parsed.header.width, parsed.header.height) == (width, height)
-        assert len(parsed.header_bytes) == header_bytes
+        header, length = parse_header(file(width, height))
+        assert (header.width, header.height) == (width, height)
+        assert length == len(header.to_bytes()) == header_bytes
 
     @pytest.mark.parametrize(
         ("length", "bytes_"), [(1, 1), (127, 1), (128, 2), (16_383, 2), (16_384, 3), (1 << 21, 4)]
     )
     def test_length_of_the_semantic_layer(self, length: int, bytes_: int) -> None:
         data = file(semantic=b"x" * length)
-        assert len(parse(data).header_bytes) == 8 + bytes_
+        assert parse_header(data)[1] == 8 + bytes_
         assert parse(data).semantic == b"x" * length
-        assert len(parse(data).header_bytes) <= 16  # what the documents tell readers of one layer to fetch first
+
+    def test_the_longest_header(self) -> None:
+        assert len(Header(MODEL, 8192, 8192, MAX_PAYLOAD - 1).to_bytes()) == LONGEST_HEADER
+        assert LONGEST_HEADER == 14  # what the documents tell readers of one layer to fetch first
 
     @pytest.mark.parametrize("reconstruction", [b"defg", None])
     def test_round_trip(self, reconstruction: bytes | None) -> None:
@@ -51,7 +60,7 @@ class TestLayout:
 
     def test_header_alone_tells_how_much_to_fetch(self) -> None:
         data = file(300, 256, b"s" * 200)
-        header, length = parse_header(data[:16])
+        header, length = parse_header(data[:LONGEST_HEADER])
         assert length == 12
         assert data[length : length + header.semantic_length] == b"s" * 200
 
@@ -70,6 +79,26 @@ class TestStrip:
     def test_damaged_file(self) -> None:
         with pytest.raises(BitstreamError):
             strip(file()[:10])
+
+
+@pytest.mark.parametrize("command", ["inspect", "strip"])
+def test_commands_on_the_container_alone_do_without_torch(command: str, tmp_path: Path) -> None:
+    """It takes longer to load than all that they do."""
+    (tmp_path / "a.lgc").write_bytes(file())
+    code = """
+import sys
+from lgc.cli.main import main
+try:
+    main()
+finally:
+    assert not {"torch", "numpy", "PIL"} & set(sys.modules)
+"""
+    words = [sys.executable, "-c", code, command, str(tmp_path)]
+    if command == "inspect":
+        words[-1] += "/a.lgc"
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.base.lgc").is_file() == (command == "strip")
 
 
 class TestRefuses:

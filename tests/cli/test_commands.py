@@ -327,7 +327,7 @@ def test_a_file_longer_than_any_does_not_stop_the_others(
     coded = tmp_path / "coded"
     lgc("compress", photos, "-o", coded, "--model", model_file)
     monkeypatch.setattr(container, "MAX_PAYLOAD", 1 << 16)
-    most = container.SHORTEST_PREFIX + 2 * container.MAX_PAYLOAD
+    most = container.LONGEST_HEADER + 2 * container.MAX_PAYLOAD
     with (coded / "b.lgc").open("r+b") as file:
         file.truncate(1 << 26)
     told = f"{coded / 'b.lgc'}: is longer than {most} bytes, which no .lgc file is"

@@ -54,7 +54,6 @@ class TestContent:
                 np.testing.assert_array_equal(stored, images.resize_mask(mask, 16, 19))
                 assert tuple(split.attributes(rows)[row].tolist()) == sample.attributes
                 assert split.pose(rows)[row].tolist() == pytest.approx(sample.pose, abs=1e-4)
-                assert split.column("source_bytes")[row] == sample.image.stat().st_size
 
     def test_hash_is_that_of_the_written_manifest(self, shards: Path) -> None:
         assert f'"hash": "{read_manifest(shards).hash}"' in (shards / "manifest.json").read_text()
@@ -80,13 +79,13 @@ class TestContent:
     def test_other_settings_other_hash(self, faces: Path, shards: Path, tmp_path: Path, changes: dict) -> None:
         assert run(faces, tmp_path / "again", **changes).hash != read_manifest(shards).hash
 
-    def test_one_other_pixel_other_hash(self, own_faces: Path, shards: Path, tmp_path: Path) -> None:
+    def test_the_hash_is_of_the_pixels(self, own_faces: Path, shards: Path, tmp_path: Path) -> None:
         sample = scan(own_faces).samples[3]
         pixels = images.read(sample.image)
         first = run_with_picture(own_faces, sample.image, pixels, tmp_path / "a")
         pixels[::2, ::2] ^= 8
         second = run_with_picture(own_faces, sample.image, pixels, tmp_path / "b")
-        assert len({first.hash, second.hash, read_manifest(shards).hash}) == 3
+        assert first.hash == read_manifest(shards).hash != second.hash
 
     def test_other_annotation_other_hash(self, own_faces: Path, shards: Path, tmp_path: Path) -> None:
         (own_faces / celebamask_hq.POSE_FILE).unlink()

@@ -43,8 +43,8 @@ class TestSplit:
         rows = torch.tensor([5, 0, len(split) - 1, 4, 4, 3])
         assert torch.equal(split.images(rows), everything[rows])
         assert torch.equal(split.masks(rows, absent=255), split.masks(torch.arange(len(split)), absent=255)[rows])
-        assert torch.equal(split.pose(rows), split.column("pose")[rows])
-        assert torch.equal(split.attributes(rows), split.column("attributes")[rows])
+        assert torch.equal(split.pose(rows), split.pose(torch.arange(len(split)))[rows])
+        assert torch.equal(split.attributes(rows), split.attributes(torch.arange(len(split)))[rows])
         assert len({picture.numpy().tobytes() for picture in everything}) == len(split)
 
     def test_what_is_unknown(self, sparse: Path) -> None:

@@ -52,6 +52,10 @@ def network(seed: int = 0, channels: tuple[int, ...] = (3, 5, 4), gain: float = 
     return made
 
 
+def integer_form(network: ExactNetwork) -> IntegerNetwork:
+    return IntegerNetwork([layer.integers() for layer in network.layers])  # type: ignore[operator]
+
+
 def latents(seed: int = 0, shape: tuple[int, ...] = (2, 3, 5, 6), limit: int = 3000) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(seed).integers(-limit, limit + 1, shape))
 
@@ -101,7 +105,7 @@ class TestIntegerNetwork:
     )
     def test_equals_a_network_of_python_integers(self, channels: tuple[int, ...], gain: float, limit: int) -> None:
         exact, x = network(channels=channels, gain=gain), latents(limit=limit)
-        found = exact.integer_form()(x)
+        found = integer_form(exact)(x)
         assert found.dtype == torch.int64
         expected = python_network(exact, x.numpy())
         assert found.tolist() == expected.tolist()
@@ -123,7 +127,7 @@ class TestIntegerNetwork:
         assert IntegerNetwork([layer])(torch.tensor([[[[value]]]])).item() == rounded
 
     def test_threads_change_nothing(self, threads: Callable[[int], None]) -> None:
-        integers, x = network(channels=(3, 32, 16)).integer_form(), latents(shape=(2, 3, 40, 40))
+        integers, x = integer_form(network(channels=(3, 32, 16))), latents(shape=(2, 3, 40, 40))
         results = []
         for count in (1, 2):
             threads(count)
@@ -131,23 +135,23 @@ class TestIntegerNetwork:
         assert torch.equal(*results)
 
     def test_batch_changes_nothing(self) -> None:
-        integers, x = network().integer_form(), latents(shape=(8, 3, 9, 7))
+        integers, x = integer_form(network()), latents(shape=(8, 3, 9, 7))
         assert torch.equal(integers(x), torch.cat([integers(one[None]) for one in x]))
 
     def test_autocast_changes_nothing(self) -> None:
         exact, x = network(), latents()
-        integers, plain, on_grid = exact.integer_form(), exact.integer_form()(x), exact(from_fixed(x))
+        integers, plain, on_grid = integer_form(exact), integer_form(exact)(x), exact(from_fixed(x))
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(integers(x), plain)
             assert torch.equal(exact(from_fixed(x)), on_grid)
             assert exact(from_fixed(x).bfloat16()).dtype == torch.float32
 
     def test_memory_order_changes_nothing(self) -> None:
-        integers, x = network().integer_form(), latents()
+        integers, x = integer_form(network()), latents()
         assert torch.equal(integers(x.to(memory_format=torch.channels_last)), integers(x))
 
     def test_flushing_denormals_changes_nothing(self) -> None:
-        integers, x = network(gain=0.01).integer_form(), latents(limit=2)
+        integers, x = integer_form(network(gain=0.01)), latents(limit=2)
         before = integers(x)
         try:
             torch.set_flush_denormal(True)
@@ -156,7 +160,7 @@ class TestIntegerNetwork:
             torch.set_flush_denormal(False)
 
     def test_positions_see_their_neighbourhood_only(self) -> None:
-        integers, x = network(channels=(3, 4)).integer_form(), latents(shape=(1, 3, 9, 9))
+        integers, x = integer_form(network(channels=(3, 4))), latents(shape=(1, 3, 9, 9))
         changed = x.clone()
         changed[:, :, 4, 4] += 1000
         differs = (integers(changed) != integers(x)).any(dim=1)[0].nonzero()
@@ -169,7 +173,7 @@ class TestTrainingForm:
     def test_agrees_with_the_integers_nearly_everywhere(self, seed: int) -> None:
         exact, x = network(seed, (3, 24, 24)), latents(seed, (4, 3, 16, 16), limit=2000)
         quantise(exact)
-        difference = (to_fixed(exact(from_fixed(x))) - exact.integer_form()(x)).abs()
+        difference = (to_fixed(exact(from_fixed(x))) - integer_form(exact)(x)).abs()
         assert int(difference.max()) <= 1
         assert float((difference > 0).double().mean()) < 0.01
 

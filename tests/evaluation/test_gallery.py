@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import lgc
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
 from lgc.data.palette import colour_mask
@@ -21,19 +21,17 @@ from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.points import Point
 from lgc.metrics.image import psnr
-from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
-from lgc.models.transforms import Widths
 
 
-def test_samples_worst_and_every_view(shards: Path, codec: LayeredCodec, tmp_path: Path) -> None:
+def test_samples_worst_and_every_view(
+    shards: Path, reference: RGBAnalyzer, codec: LayeredCodec, tmp_path: Path
+) -> None:
     split = Split(shards, "test")
-    torch.manual_seed(0)
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     bench = Bench(split, None, {"psnr": psnr}, reference, torch.device("cpu"))
     jpeg = make_codec("jpeg")
-    assert not isinstance(jpeg, Unavailable)
+    assert not isinstance(jpeg, Absent)
     baselines = [(jpeg, [0, 5, 90])]
     points = evaluate(
         Plan(bench, {"ours": Layered(codec)}, baselines, {}), tmp_path / "cache", lambda name: lambda n: None
@@ -69,6 +67,7 @@ def test_samples_worst_and_every_view(shards: Path, codec: LayeredCodec, tmp_pat
 
 def test_a_given_model_is_shown_beside_ours(
     shards: Path,
+    reference: RGBAnalyzer,
     codec: LayeredCodec,
     small_architecture: Architecture,
     write_model: Callable[..., Path],
@@ -76,7 +75,7 @@ def test_a_given_model_is_shown_beside_ours(
 ) -> None:
     other = lgc.load(write_model(tmp_path / "other.safetensors", small_architecture, seed=1), "cpu")
     split = Split(shards, "test")
-    bench = Bench(split, 2, {"psnr": psnr}, None, torch.device("cpu"))
+    bench = Bench(split, 2, {"psnr": psnr}, reference, torch.device("cpu"))
     plan = Plan(bench, {"ours": Layered(codec), "other": Layered(other)}, [], {})
     points = evaluate(plan, tmp_path / "cache", lambda name: lambda n: None)
     views, _ = make_views([0, 1], split, codec, "ours", [], points, {"other": other})

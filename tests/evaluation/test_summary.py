@@ -137,11 +137,6 @@ def test_summary_has_everything_and_is_json(points: list[Point]) -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_summary_without_reference(points: list[Point]) -> None:
-    del points[0].tasks["rgb"]
-    assert "against_reference" not in summarise(points, rounds=5, ours=["joint"])
-
-
 def test_rows_of_curves(points: list[Point]) -> None:
     rows = curve_rows(points)
     assert rows[-1] == {
@@ -165,6 +160,10 @@ def test_figures(points: list[Point], tmp_path: Path) -> None:
 
     rate_quality(curve_rows(points), tmp_path / "curves.png")
     assert images.read(tmp_path / "curves.png").std() > 1
+    for row in (rows := curve_rows(points)):
+        row.pop("psnr", None)  # what is left, pose, has no panel
+    rate_quality(rows, tmp_path / "empty.png", ["jpeg"], ["psnr"])
+    assert images.read(tmp_path / "empty.png").std() > 1
     red, blue = np.zeros((2, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
     labelled_sheet({"a\nb": red, "c": blue}, tmp_path / "sheet.png", scale=2)

@@ -22,7 +22,7 @@ def annotated(data: bytes) -> str:
 def _parts(data: bytes) -> Iterator[tuple[int, str, str]]:
     parsed = parse(data)
     header = parsed.header
-    length = len(parsed.header_bytes)
+    length = len(header.to_bytes())
     fields = [
         (1, "magic"),
         (1, "version 1, no feature flags"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,20 @@ def test_a_copy_is_as_good_as_the_project(paths: Paths, store: Store, tmp_path: 
     assert len(said) == 1
     ours, theirs = Split(Paths(root).data, "train"), Split(paths.data, "train")
     assert ours.manifest == theirs.manifest
-    assert (ours.column("source_bytes") == theirs.column("source_bytes")).all()
+    assert ours.has_mask.equal(theirs.has_mask)
     assert not (root / "outputs" / "data" / theirs.manifest.splits["test"].shards[0].file).exists()
+
+
+def test_a_cache_on_a_file_system_without_locks(
+    paths: Paths, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    inputs = stage_inputs("train_codec", configured(), paths)
+    publish(inputs, paths, store)
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert Paths(materialise(inputs, store, cache=tmp_path / "cache")).data.is_dir()
 
 
 def test_weights_of_earlier_stages_travel_too(paths: Paths) -> None:

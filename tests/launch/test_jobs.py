@@ -102,6 +102,16 @@ def test_a_job_that_runs_is_joined_and_one_that_ended_badly_is_submitted_again(
     assert (len(client.submitted), len(client.deleted), said) == (submitted, deleted, [says])
 
 
+@pytest.mark.parametrize(("said", "shown"), [("no room\nat all", "no room"), ("", "RuntimeError")])
+def test_a_job_that_is_refused_is_one_line(monkeypatch: pytest.MonkeyPatch, said: str, shown: str) -> None:
+    def refuse(client: Jobs, **_: object) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(Jobs, "submit_job", refuse)
+    with pytest.raises(TrainingError, match=rf"^job lgc-x: refused \({shown}\)$"):
+        jobs_module._submit_or_attach(Jobs(UNKNOWN), "lgc-x", {"action": "train"}, {}, print)
+
+
 def test_a_server_that_is_away_for_a_while_is_waited_for(quick: None) -> None:
     away = ConnectionError("refused")
     jobs_module._wait(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 from lgc.baselines.make import make_codec
 from lgc.data.shards import Split
 from lgc.errors import LgcError
@@ -39,7 +39,7 @@ class Dies:
 
 def make(shards: Path) -> Workbench:
     jpeg = make_codec("jpeg")
-    assert not isinstance(jpeg, Unavailable)
+    assert not isinstance(jpeg, Absent)
     bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, None, torch.device("cpu"))
     return Workbench(bench, {"jpeg": jpeg, "dies": Dies()})
 

@@ -8,9 +8,7 @@ import torch
 
 from lgc.metrics import NAMES
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import AnalyzerConfig
 from lgc.models.reference import RGBAnalyzer
-from lgc.models.transforms import Widths
 
 
 @pytest.fixture
@@ -25,8 +23,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_without_weights_each_absence_is_said_once() -> None:
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
+def test_without_weights_each_absence_is_said_once(reference: RGBAnalyzer) -> None:
     metrics = make_metrics(NAMES, 64, "alex", reference)
     assert sorted(metrics.absent) == ["DISTS", "Inception (FID, KID)", "LPIPS-alex", "MS-SSIM", "identity similarity"]
     assert "dists_weights.pt" in metrics.absent["DISTS"]
@@ -42,14 +39,15 @@ def test_without_weights_each_absence_is_said_once() -> None:
     assert sorted(metrics.infos) == ["grid", "psnr", "reference_distance", "reference_frechet", "ssim", "vif"]
 
 
-def test_every_metric_says_what_it_is() -> None:
-    for name, info in make_metrics(["psnr", "ssim", "ms_ssim", "vif", "grid"], 192, "squeeze", None).infos.items():
+def test_every_metric_says_what_it_is(reference: RGBAnalyzer) -> None:
+    names = ["psnr", "ssim", "ms_ssim", "vif", "grid", "reference_distance"]
+    for name, info in make_metrics(names, 192, "squeeze", reference).infos.items():
         assert info.name == name
         assert all((info.label, info.averaging, info.source))
         assert info.low < info.high
         assert info.as_dict()["high"] is None or info.as_dict()["high"] == info.high
 
 
-def test_unknown_names() -> None:
+def test_unknown_names(reference: RGBAnalyzer) -> None:
     with pytest.raises(KeyError, match="unknown metric 'beauty'; there are psnr, ssim"):
-        make_metrics(["beauty"], 64, "squeeze", None)
+        make_metrics(["beauty"], 64, "squeeze", reference)

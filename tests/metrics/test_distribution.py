@@ -7,9 +7,7 @@ import torch
 from lgc.backbones import Absent
 from lgc.metrics.distribution import FID, KID, REFERENCE_FRECHET, ReferenceFeatures, SetMetric, make_set_metric
 from lgc.metrics.reference import ReferenceDistance
-from lgc.models.analysis import AnalyzerConfig
 from lgc.models.reference import RGBAnalyzer
-from lgc.models.transforms import Widths
 
 
 def made(info: object) -> SetMetric:
@@ -48,11 +46,6 @@ def test_only_inception_features_bear_the_names() -> None:
 
 
 class TestReference:
-    @pytest.fixture(scope="class")
-    def reference(self) -> RGBAnalyzer:
-        torch.manual_seed(0)
-        return RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
-
     def test_features(self, reference: RGBAnalyzer) -> None:
         assert ReferenceFeatures(reference)(torch.rand(3, 3, 32, 32)).shape == (3, 8)
 

@@ -161,9 +161,9 @@ class TestDetection:
 
     def test_resampling_leaves_the_threshold(self) -> None:
         made = self.scores([1, 0, 0, 0], [-0.4, -0.5, -2.5, -3.0])
-        drawn = np.array([0, 1, 2, 3, 3, 3, 3, 3])  # seldomer now, and still said above 0.25
-        chosen = {"attribute_hits": drawn, "attribute_bits": drawn}
-        assert made.values(chosen)["attribute_detection"] == pytest.approx((1 + 6 / 7) / 2)
+        drawn = np.array([[1.0, 1.0, 1.0, 5.0]])  # seldomer now, and still said above 0.25
+        found = made.sampled({"attribute_hits": drawn, "attribute_bits": drawn})
+        assert found["attribute_detection"] == pytest.approx((1 + 6 / 7) / 2)
 
 
 class TestPose:
@@ -185,4 +185,5 @@ class TestValues:
 
     def test_resampled_pictures(self) -> None:
         scores = TaskScores(pose_errors=[np.array([1.0, 1.0, 1.0]), np.array([4.0, 4.0, 4.0])])
-        assert scores.values({"pose_errors": np.array([1, 1, 0, 1])}) == {"pose_error": pytest.approx(3.25)}
+        found = scores.sampled({"pose_errors": np.array([[1.0, 3.0], [2.0, 0.0]])})
+        assert {name: values.tolist() for name, values in found.items()} == {"pose_error": [3.25, 1.0]}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 from typing import Any
 
-from lgc.tracking.journal import Journal, Record
+import pytest
+
+from lgc.tracking.journal import Journal, Record, unsent_journals
 
 
 class Server:
@@ -62,6 +65,39 @@ def test_what_was_not_sent_is_replayed_by_the_next_process(tmp_path: Path) -> No
     third.append({"n": 3})
     assert third.close()
     assert server.records == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_send_that_outlives_its_journal_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+) -> None:
+    if not locks:
+        monkeypatch.setattr("fcntl.flock", no_locks)
+    server, began, go = Server(), threading.Event(), threading.Event()
+
+    def slowly(records: list[Record]) -> None:
+        began.set()
+        assert go.wait(30)
+        server(records)
+
+    first = Journal(tmp_path, slowly)
+    first.append({"n": 0})
+    assert began.wait(5)
+    assert not first.close(patience=0)
+    second = Journal(tmp_path, server)
+    second.append({"n": 1})
+    assert second.close(patience=0.3) != locks  # without locks nobody knows that the first is still sending
+    assert not (locks and unsent_journals(tmp_path.parent))
+    third = Journal(tmp_path, server)
+    go.set()
+    assert third.close()
+    first._thread.join(5)
+    assert third.unsent == 0
+    assert server.records == ([0, 1] if locks else [0, 1, 0])
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def test_a_line_cut_by_a_crash_does_not_block_the_rest(tmp_path: Path) -> None:

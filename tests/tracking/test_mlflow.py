@@ -25,12 +25,18 @@ from lgc.tracking.mlflow import (
     open_run,
     replay,
 )  # fmt: skip
-from lgc.tracking.system import SystemMonitor
+from lgc.tracking.system import recording_system
 
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is away is noticed at once."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def test_the_parent_is_found_again_by_its_key(runs: PipelineRuns) -> None:
 def test_a_stage_is_one_child_over_all_attempts(runs: PipelineRuns, uri: str) -> None:
     parent = runs.parent("key-c", "pipeline", {})
     first = runs.stage(parent, "train_codec", "fp1", {"lr": 1, "nested": {"a": 2}}, {})
-    runs.end(first, "FAILED", parent)
+    runs.end(first, "FAILED")
     again = runs.stage(parent, "train_codec", "fp1", {"lr": 1, "nested": {"a": 2}}, {})
     changed = runs.stage(parent, "train_codec", "fp2", {"lr": 2}, {})
     assert first == again != changed
@@ -191,6 +197,13 @@ def test_a_server_that_is_gone_costs_a_line_and_keeps_the_records(tmp_path: Path
     assert '"train/loss": 1.0' in (tmp_path / "records.jsonl").read_text()
 
 
+def abandon(tracker: MlflowTracker) -> str | None:
+    """Close without patience and wait for what is just being sent, as if the process had ended."""
+    complaint = tracker.close(patience=0.0)
+    tracker._journal._thread.join()
+    return complaint
+
+
 def opening(tmp_path: Path, pipeline: str, key: str) -> Opening:
     return Opening(
         "test", tmp_path.as_uri(), pipeline, pipeline, "train_codec", key, {"lr": 1}, {"git.commit": "abc"}
@@ -203,7 +216,7 @@ def test_a_run_opened_after_the_server_was_away_has_everything(uri: str, tmp_pat
     away.start("1 x cpu")
     away.metrics({"train/loss": 1.0}, 1)
     away.end("FINISHED")
-    assert away.close(patience=0.2) is not None
+    assert abandon(away) is not None
     assert replay(tmp_path / "journals", patience=0.2)  # still away: a complaint, nothing lost
     back = RunAddress(uri, None, address.opening)
     assert MlflowTracker(back, tmp_path / "journals" / "train_codec-fp-f").close() is None
@@ -228,7 +241,7 @@ def test_replay_leaves_a_journal_alone_that_is_being_written(uri: str, tmp_path:
     writing = MlflowTracker(address, tmp_path / "one")
     writing.metrics({"train/loss": 1.0}, 1)
     assert replay(tmp_path) == []
-    writing.close(patience=0.1)
+    abandon(writing)
     assert len(replay(tmp_path, patience=0.2)) == 1
 
 
@@ -236,7 +249,7 @@ def leave(folder: Path, uri: str, run_id: str) -> None:
     """A journal with one record that nobody has delivered."""
     away = MlflowTracker(RunAddress("http://127.0.0.1:9", run_id), folder)
     away.metrics({"train/loss": 1.0}, 1)
-    away.close(patience=0.0)
+    abandon(away)
     (folder / ADDRESS).write_text(json.dumps(asdict(RunAddress(uri, run_id))))
 
 
@@ -309,7 +322,7 @@ class Recorder:
 
 def test_how_busy_a_node_is_gets_recorded_under_its_name() -> None:
     recorder = Recorder()
-    with SystemMonitor(recorder, node=3, seconds=0.05):
+    with recording_system(recorder, node=3, seconds=0.05):
         assert recorder.came.wait(60)
     assert all(name.startswith("system/node3/") for name in recorder.values)
     assert recorder.values["system/node3/system_memory_usage_megabytes"] > 0

@@ -180,6 +180,24 @@ def test_an_interrupted_and_resumed_run_ends_bitwise_like_an_undisturbed_one(
                 assert recorder.rows[step][term] == value, (step, term)
 
 
+@pytest.mark.parametrize(("stop_at", "saved"), [(32, [32]), (40, [32, 40])])
+def test_a_stop_at_a_checkpoint_does_not_write_it_twice(
+    shards: Path, tmp_path: Path, stop_at: int, saved: list[int]
+) -> None:
+    context, state = LocalContext(tmp_path, show_bar=False), make_state()
+    context.stop_requested = lambda: state.samples >= stop_at  # type: ignore[method-assign]
+    original, written = context.new_checkpoint, []
+
+    def noted(samples: int) -> Path:
+        written.append(samples)
+        return original(samples)
+
+    context.new_checkpoint = noted  # type: ignore[method-assign]
+    with pytest.raises(Interrupted, match=f"stopped at {stop_at} of 96 samples"):
+        run(state, shards, context)
+    assert written == saved
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_a_gpu_began_a_cpu_ends(shards: Path, tmp_path: Path, precision: Precision) -> None:

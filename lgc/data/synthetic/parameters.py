@@ -53,7 +53,7 @@ class Person:
     curl: float
     """0 straight to 1 wavy."""
     part: float
-    """Direction of the parting, as :attr:`view.Surface.angle`."""
+    """Direction of the parting, as :attr:`solids.Surface.angle`."""
     bangs: bool
     receding: bool
     beard: str

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from lgc.data.synthetic.texture import Array, inside
 from lgc.data.synthetic.view import Normal, Rays, Vector
+
+_STEPS: Final = 3
+"""Of :meth:`Profile.meet`."""
 
 
 @dataclass
@@ -39,7 +43,7 @@ class Profile:
         self._tables = [t.astype(np.float32) for t in tables]
         self._slopes = [np.gradient(t, y).astype(np.float32) for t in tables]
 
-    def meet(self, rays: Rays, swell: Array | float = 0.0, steps: int = 3) -> Surface:
+    def meet(self, rays: Rays, swell: Array | float = 0.0) -> Surface:
         """Intersect from the front; ``swell`` enlarges the outline, by its half where it is small.
 
         Each step solves a quadratic: the slice at the last step's height, its squared width continued
@@ -49,7 +53,7 @@ class Profile:
         dx, dy, dz = rays.direction
         xx, xd = rays.x * rays.x, rays.x * dx
         depth = np.full(rays.x.shape, 0.3, np.float32)
-        for _ in range(steps):
+        for _ in range(_STEPS):
             rise = depth * dy
             ratio, square, centre, steep = self._look_up([*self._tables, self._slopes[1]], rays.y + rise)
             z = rays.z - centre

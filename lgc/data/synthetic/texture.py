@@ -75,9 +75,7 @@ def strands(rng: Generator, across: Array, along: Array) -> Array:
 
 
 def blur(field: Array, radius: int) -> Array:
-    """Two box blurs with replicated borders over the last two axes; close to a bell."""
-    if radius < 1:
-        return field
+    """Two box blurs with replicated borders over the last two axes; close to a bell. ``radius`` is 1 or more."""
     span = 2 * radius + 1
     for _ in range(4):
         field = np.swapaxes(field, -1, -2)

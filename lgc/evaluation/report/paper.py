@@ -17,6 +17,8 @@ PAPER_BPP: Final = 0.096
 PAPER_SAVING_PERCENT: Final = 99.6
 """Of 24 bpp RGB; abstract of the paper."""
 NOT_AT_HAND: Final = "paper: not at hand"
+_ANNOTATIONS: Final = ("masks", "attributes", "pose")
+"""What may be absent and has nothing to do with what pictures look like."""
 _PERCEPTUAL: Final = ("fid", "kid", "dists", "lpips_alex", "lpips_vgg", "lpips_squeeze", "ms_ssim", "ssim", "psnr")
 
 
@@ -39,7 +41,8 @@ def _perceptual(results: Results) -> Table:
         [key, number(results.value(key, "bpp")), *(number(results.value(key, n), n) for n in shown)] for key in keys
     ]
     rows.append([NOT_AT_HAND, *[""] * (len(shown) + 1)])
-    reasons = "; ".join(f"{name}: {why}" for name, why in results.summary["absent"].items() if name not in ("masks",))
+    absent = {name: why for name, why in results.summary["absent"].items() if name not in _ANNOTATIONS}
+    reasons = "; ".join(f"{name}: {why}" for name, why in absent.items())
     return Table(
         "paper-1",
         "1. Perceptual quality at extreme rates",

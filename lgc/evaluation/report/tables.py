@@ -179,8 +179,7 @@ def cost(results: Results) -> list[Table]:
     found = results.summary["cost"]
     size = [["model file", f"{found['model_file_bytes'] / 1e6:.2f} MB"]]
     size += [[f"parameters: {part}", f"{count:,}"] for part, count in found["parameters"].items()]
-    if "reference_parameters" in found:
-        size.append(["parameters: RGB reference (not in the file)", f"{found['reference_parameters']:,}"])
+    size.append(["parameters: RGB reference (not in the file)", f"{found['reference_parameters']:,}"])
     paths = []
     for name, price in found["paths"].items():
         time = results.summary["timing_ms_batch_1"].get(name)

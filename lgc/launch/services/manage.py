@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ from lgc.launch.services.process import running, start, stop
 
 NAMES: Final = ("postgres", "s3", "mlflow")
 """In the order of starting; each needs those before it."""
-_STOP_SIGNALS: Final[Mapping[str, signal.Signals]] = {"postgres": signal.SIGINT}
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
                 prepare(layout)
     except BaseException:
         for name in reversed(started):
-            stop(name, layout.folder, _STOP_SIGNALS.get(name, signal.SIGTERM))
+            stop(name, layout.folder)
         layouts.create(folder, before or Ports())
         raise
     layout.file("env", "".join(f"export {name}={value}\n" for name, value in environment(layout).items()))
@@ -95,7 +93,7 @@ def status(folder: Path) -> list[Status]:
 def down(folder: Path, delete: bool = False) -> list[str]:
     """End the services that were started from ``folder``; their names. Data stays unless ``delete``."""
     layout = layouts.read(folder)
-    ended = [n for n in reversed(NAMES) if stop(n, layout.folder, _STOP_SIGNALS.get(n, signal.SIGTERM))]
+    ended = [n for n in reversed(NAMES) if stop(n, layout.folder)]
     if delete:
         shutil.rmtree(layout.folder)
     return ended

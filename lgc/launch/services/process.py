@@ -64,7 +64,7 @@ def start(service: Service, folder: Path) -> bool:
         )
     started = psutil.Process(process.pid)
     try:
-        record = {"pid": process.pid, "created": started.create_time()}
+        record = {"pid": process.pid, "created": started.create_time(), "stop_signal": service.stop_signal}
         _pid_file(service.name, folder).write_text(json.dumps(record), encoding="utf-8")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
@@ -76,23 +76,24 @@ def start(service: Service, folder: Path) -> bool:
         _pid_file(service.name, folder).unlink(missing_ok=True)
         raise
     state = "did not answer" if process.poll() is None else "ended"
-    stop(service.name, folder, service.stop_signal)
+    stop(service.name, folder)
     raise ServiceError(f"{service.name}: {state}: {_last_line(log)} (all of it: {log})")
 
 
-def stop(name: str, folder: Path, how: signal.Signals = signal.SIGTERM) -> bool:
-    """End a service that was started from here; False when none runs."""
-    process = _process(name, folder)
-    if process is not None:
-        _end(process, how)
+def stop(name: str, folder: Path, how: signal.Signals | None = None) -> bool:
+    """End a service that was started from here, by its own signal unless told ``how``; False when none runs."""
+    found = _recorded(name, folder)
+    if found is not None:
+        process, usual = found
+        _end(process, how or usual)
     _pid_file(name, folder).unlink(missing_ok=True)
-    return process is not None
+    return found is not None
 
 
 def running(name: str, folder: Path) -> int | None:
     """Process id of a service that was started from here and still runs."""
-    process = _process(name, folder)
-    return None if process is None else process.pid
+    found = _recorded(name, folder)
+    return None if found is None else found[0].pid
 
 
 def account(user: str | None) -> dict[str, Any]:
@@ -113,13 +114,14 @@ def _end(process: psutil.Process, how: signal.Signals) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _process(name: str, folder: Path) -> psutil.Process | None:
-    """The recorded process, unless it ended or its number now belongs to another one."""
+def _recorded(name: str, folder: Path) -> tuple[psutil.Process, signal.Signals] | None:
+    """The process and the signal that ends it, unless it ended or its number now belongs to another one."""
     try:
         record = json.loads(_pid_file(name, folder).read_text(encoding="utf-8"))
         process = psutil.Process(int(record["pid"]))
         same = abs(process.create_time() - float(record["created"])) < _CLOCK_SLACK
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        how = signal.Signals(record.get("stop_signal", signal.SIGTERM))  # earlier versions did not record it
+        return (process, how) if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 

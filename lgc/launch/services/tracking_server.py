@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 
 from lgc.errors import ServiceError
+from lgc.launch import ports
 from lgc.launch.services import s3
 from lgc.launch.services.layout import BUCKET, USER, Layout
 from lgc.launch.services.postgres import DATABASE, ROLE
@@ -45,11 +44,7 @@ def credentials(layout: Layout) -> Mapping[str, str]:
 
 def answers(layout: Layout) -> bool:
     """Whether the server is healthy."""
-    try:
-        with urllib.request.urlopen(f"{layout.tracking_uri}/health", timeout=5) as response:
-            return response.status == 200
-    except (urllib.error.URLError, OSError):
-        return False
+    return ports.answers(f"{layout.tracking_uri}/health")
 
 
 def _environment(layout: Layout) -> dict[str, str]:

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 from lgc.launch.board import Progress
 from lgc.progress import make_bar
+from lgc.repeat import repeatedly
 
 
 class SweepDisplay:
-    """Draws until the context ends."""
+    """Draws what the board says."""
 
     def __init__(self, board: Any, total: int, done: int) -> None:
         """``board`` is the :class:`lgc.launch.board.Board` actor that all workers talk to."""
         self._board, self._total = board, total
         self._bar = make_bar(total, done, "sweep", unit="trial")
         self._said: set[str] = set()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="lgc-sweep-display", daemon=True)
 
-    def __enter__(self) -> SweepDisplay:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-        self._bar.close()
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Until the block ends."""
+        try:
+            with repeatedly(self._draw, 1.0, "lgc-sweep-display"):
+                yield
+        finally:
+            self._bar.close()
 
     def ended(self, line: str, count: int) -> None:
         """A trial ended, the ``count``-th of the sweep."""
         tqdm.write(line)
         self._bar.update(count - self._bar.n)
 
-    def _watch(self) -> None:
+    def _draw(self) -> None:
         import ray
 
-        while not self._stop.wait(1.0):
-            try:
-                state: Progress = ray.get(self._board.take.remote(), timeout=5)
-            except Exception:  # the board's node may be gone; the trials are not
-                continue
-            for line in state.lines:
-                message = line.split(": ", 1)[-1]  # what each trial says again and again is said once
-                if message not in self._said:
-                    self._said.add(message)
-                    tqdm.write(line)
-            if state.total:
-                self._bar.set_description(f"{state.name} {100 * state.done // state.total} %")
+        try:
+            state: Progress = ray.get(self._board.take.remote(), timeout=5)
+        except Exception:  # the board's node may be gone; the trials are not
+            return
+        for line in state.lines:
+            message = line.split(": ", 1)[-1]  # what each trial says again and again is said once
+            if message not in self._said:
+                self._said.add(message)
+                tqdm.write(line)
+        if state.total:
+            self._bar.set_description(f"{state.name} {100 * state.done // state.total} %")

@@ -27,7 +27,7 @@ class Promotion:
     """Dotted key of ``params.yaml`` -> (earlier value, value now)."""
 
 
-def promote(sweep: str, trial: str, name: str | None = None, folder: Path = Path("conf")) -> Promotion:
+def promote(sweep: str, trial: str, name: str | None = None) -> Promotion:
     """Write a finished trial's values as ``conf/experiment/<name>.yaml`` and into ``params.yaml``.
 
     ``params.yaml`` becomes what it would be composed with ``experiment=<name>`` on top of how it was composed:
@@ -43,7 +43,7 @@ def promote(sweep: str, trial: str, name: str | None = None, folder: Path = Path
     promoted = with_values(raw, space, record.values)
     parse(promoted)
     experiment = name or f"{sweep}_{record.trial}"
-    path = folder / "experiment" / f"{experiment}.yaml"
+    path = Path("conf") / "experiment" / f"{experiment}.yaml"
     text = _file(sweep, record, space)
     if path.is_file() and path.read_text(encoding="utf-8") != text:
         raise LgcError(f"{path}: exists with other content; remove it or choose another --name")

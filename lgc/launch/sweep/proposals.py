@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lgc.config.schema import Config
 from lgc.config.sweep import SweepConfig, rounded
-from lgc.errors import TrainingError, without_secrets
+from lgc.errors import TrainingError, first_line, without_secrets
 from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE
 from lgc.launch.sweep.trial import Search, report, stage_samples
@@ -75,7 +75,7 @@ def _open_database(search: Search) -> optuna.storages.RDBStorage:
     try:
         return optuna.storages.RDBStorage(search.sweep.storage or f"sqlite:///{local}")
     except Exception as error:  # whatever SQLAlchemy and the database's driver raise, a missing driver included
-        said = without_secrets(str(error).strip().splitlines()[0]) if str(error).strip() else type(error).__name__
+        said = without_secrets(first_line(error))
         if search.sweep.storage is None:
             raise TrainingError(f"{local}: unusable ({said}); remove it, it is made again from the trials") from error
         raise TrainingError(

@@ -42,7 +42,8 @@ class Findings:
     def front(self) -> list[Record]:
         """Trials that no other one beats in everything, by rate."""
         finished = self.finished
-        return [finished[row] for row in pareto_front(self.axes, self._points(finished))]
+        front = [finished[row] for row in pareto_front(self.axes, self._points(finished))]
+        return sorted(front, key=lambda record: record.objectives[self.axes[0].name])
 
     @property
     def hypervolume(self) -> float:

@@ -20,7 +20,7 @@ def print_findings(found: Findings) -> None:
     for column in ("trial", *names, *(["score"] if scored else []), *found.sweep.ranges):
         table.add_column(column, justify="right")
     rows = sorted(found.finished, key=found.score)[:8] if scored else found.front
-    for record in sorted(rows, key=found.score if scored else lambda r: r.objectives[names[0]]):
+    for record in rows:
         cells = [f"{record.objectives[name]:.4f}" for name in names]
         if scored:
             cells.append(f"{found.score(record):.4f}")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from lgc.config.paths import Paths
 from lgc.config.schema import Config
-from lgc.errors import without_secrets
+from lgc.errors import first_line, without_secrets
 from lgc.launch.identity import git_facts, params_hash
 from lgc.launch.stage import absolute_uri, environment_facts
 from lgc.launch.sweep.ledger import Ledger, Record
@@ -84,6 +84,6 @@ def _quietly(action: Callable[[], object]) -> None:
     try:
         action()
     except Exception as error:  # whatever the client and its transport raise
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        line = f"tracking: {without_secrets(told)}; going on, run the sweep again to complete its records"
+        told = without_secrets(first_line(error))
+        line = f"tracking: {told}; going on, run the sweep again to complete its records"
         print(line, file=sys.stderr, flush=True)

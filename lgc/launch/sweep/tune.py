@@ -114,7 +114,7 @@ def search_with_ray(
         ),
     )
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), display:
+    with warnings.catch_warnings(), display.drawing():
         warnings.simplefilter("ignore")
         results = tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lgc
-from lgc.baselines.base import Unavailable
+from lgc.backbones import Absent
 from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
 from lgc.data.shards import Split
@@ -17,15 +17,14 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.results import make_results, write_results
 from lgc.metrics.choose import make_metrics
-from lgc.models.analysis import AnalyzerConfig
 from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
-from lgc.models.transforms import Widths
 
 
 @pytest.fixture(scope="session")
 def evaluated(
     shards: Path,
+    reference: RGBAnalyzer,
     codec: LayeredCodec,
     model_file: Path,
     small_architecture: Architecture,
@@ -34,15 +33,13 @@ def evaluated(
 ) -> Path:
     """A project folder with outputs/evaluate."""
     root = tmp_path_factory.mktemp("evaluated")
-    torch.manual_seed(0)
-    reference = RGBAnalyzer(Widths((8, 12, 16), 1), AnalyzerConfig(8, 1)).eval()
     split = Split(shards, "test")
     metrics = make_metrics(["psnr", "ssim", "vif", "reference_distance"], 32, "squeeze", reference)
     bench = Bench(split, None, metrics.pictures, reference, torch.device("cpu"), metrics.extractors)
     other = lgc.load(write_model(root / "other.safetensors", small_architecture, seed=1), "cpu")
     jpeg, webp = make_codec("jpeg"), make_codec("webp")
-    assert not isinstance(jpeg, Unavailable)
-    assert not isinstance(webp, Unavailable)
+    assert not isinstance(jpeg, Absent)
+    assert not isinstance(webp, Absent)
     given = lgc.load(write_model(root / "given.safetensors", small_architecture, seed=2), "cpu")
     layered = {
         "joint": Layered(codec),

@@ -55,6 +55,12 @@ def test_absent_things_have_a_reason_and_no_column(tables: dict[str, Table]) -> 
     assert "Not measured: fid, dists." in tables["paper-1"].note
 
 
+def test_annotations_are_not_missed_among_metrics_of_pictures(results: Results) -> None:
+    absent = {"DISTS": "no weights", "masks": "none", "attributes": "none", "pose": "none"}
+    without = replace(results, summary={**results.summary, "absent": absent})
+    assert "Absent: DISTS: no weights. " in paper_tables(without)[0].note
+
+
 def test_deltas_are_numbers_or_reasons(tables: dict[str, Table]) -> None:
     rows = tables["deltas"].rows
     assert {row[0] for row in rows} == {"jpeg", "webp", "given"}

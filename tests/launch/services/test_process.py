@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,18 @@ def test_start_twice_is_one_process_and_stop_ends_it(service: Service, tmp_path:
     assert not port_taken(service.port)
     assert not stop("web", tmp_path)
     assert start(service, tmp_path)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_stop_ends_it_by_its_own_signal(service: Service, tmp_path: Path, recorded: bool) -> None:
+    quits = "signal.signal(signal.SIGINT, lambda *_: pathlib.Path('asked').touch() or exit())"
+    program = [sys.executable, "-c", f"import pathlib, signal; {quits}; {LISTEN}", str(service.port)]
+    start(replace(service, command=program, stop_signal=signal.SIGINT), tmp_path)
+    if not recorded:  # as earlier versions left it
+        record = json.loads((tmp_path / "web.pid").read_text())
+        (tmp_path / "web.pid").write_text(json.dumps({name: record[name] for name in ("pid", "created")}))
+    assert stop("web", tmp_path)
+    assert (tmp_path / "asked").exists() == recorded
 
 
 def test_a_process_that_took_the_number_is_not_ours(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_run_is_in_postgresql_and_its_artifact_on_s3(credentials: Layout, tmp_
     tracker.metrics({"train/loss": 1.5}, 3)
     tracker.artifact(file)
     assert tracker.close() is None
-    runs.end(run, "FINISHED", parent)
+    runs.end(run, "FINISHED")
 
     assert query(credentials, f"select value, step from metrics where run_uuid = '{run}' and key = 'train/loss'") == [
         (1.5, 3)

@@ -43,6 +43,10 @@ def test_only_finished_trials_can_be_on_the_front(found: Findings) -> None:
     assert course[0] < course[1] == course[-1] == found.hypervolume
 
 
+def test_the_front_is_by_rate(found: Findings, tmp_path: Path) -> None:
+    assert [record.trial for record in replace(found, records=found.records[::-1]).front] == ["000", "001"]
+
+
 def test_the_best_score_is_a_finished_trials(found: Findings) -> None:
     assert found.best is not None
     assert found.best.trial == min(found.finished, key=found.score).trial

@@ -1,0 +1,8 @@
+"""What every part of lgc agrees on and that is known without torch."""
+
+from __future__ import annotations
+
+from typing import Final
+
+MAX_SIDE: Final = 8192
+"""Largest width or height, in pixels, that lgc reads or declares in a file."""
