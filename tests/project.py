@@ -9,8 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests import forked
+
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+_START_NOTHING = ("compose", "compress", "decompress", "analyze")
+"""Commands of lgc that are run in copies of the tests' process."""
 
 
 def program(name: str) -> str | None:
@@ -50,10 +54,14 @@ def runner(root: Path) -> Run:
     environment.pop("RAY_ADDRESS", None)
 
     def run(command: Sequence[str], check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [str(binaries / command[0]), *command[1:]],
-            cwd=root, env={**environment, **extra}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        program, *words = command
+        if program == "lgc" and words[0] in _START_NOTHING:
+            done = forked.lgc(*words, cwd=root, environment={**environment, **extra})
+        else:
+            done = subprocess.run(
+                [str(binaries / program), *words],
+                cwd=root, env={**environment, **extra}, capture_output=True, text=True, check=False,
+            )  # fmt: skip
         if check and done.returncode:
             raise AssertionError(
                 f"{command} failed ({done.returncode}):\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"

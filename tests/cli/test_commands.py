@@ -22,12 +22,9 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.cli import codec as cli_codec
 from lgc.cli.files import Item, Outcome
 from lgc.errors import BitstreamError
+from tests.forked import lgc
 
 LGC = [sys.executable, "-c", "from lgc.cli.main import main; main()"]
-
-
-def lgc(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*LGC, *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False)
 
 
 @pytest.fixture

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-LGC = [sys.executable, "-c", "from lgc.cli.main import main; main()"]
-
-
-def lgc(cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*LGC, *words], capture_output=True, text=True, cwd=cwd, check=False)
+from tests.forked import lgc
 
 
 def test_without_results_it_says_what_to_do(tmp_path: Path) -> None:
-    done = lgc(tmp_path, "report")
+    done = lgc("report", cwd=tmp_path)
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith("error: ")

@@ -12,28 +12,38 @@ from pathlib import Path
 
 import pytest
 
+from lgc.entropy.density import LayerDensity
+from tests.forked import script
 from tests.project import Run, copy_project, runner
 
 SETTINGS = ("profile=smoke", "runtime.engine=local", "tracking=off", "runtime.threads=1",
             "train_codec.settings.samples=160", "train_codec.settings.checkpoint_every=16",
             "train_codec.settings.precision=float32")  # fmt: skip
-STAGE = ["python", "pipelines/train.py", "train_codec"]
+STAGE = ["pipelines/train.py", "train_codec"]
 WEIGHTS = "outputs/train_codec/weights.safetensors"
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, bytes]:
     """A project with data, and the weights that an undisturbed run ends with."""
+    LayerDensity(1)  # imports much: here, and not in each copy of this process
     root = copy_project(tmp_path_factory.mktemp("project"))
     run = runner(root)
     run(["lgc", "compose", *SETTINGS])
     run(["python", "pipelines/prepare.py"])
-    run(STAGE)
+    finish(root)
     weights = (root / WEIGHTS).read_bytes()
     return root, run, weights
 
 
-def start(root: Path, command: Sequence[str] = (sys.executable, *STAGE[1:])) -> subprocess.Popen[str]:
+def finish(root: Path) -> str:
+    """The stage to its end; what it says."""
+    done = script(*STAGE, cwd=root, environment={"LGC_WEIGHTS": str(root / "none")})
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def start(root: Path, command: Sequence[str] = (sys.executable, *STAGE)) -> subprocess.Popen[str]:
     """The stage from its beginning, in a process of its own."""
     subprocess.run(["rm", "-rf", str(root / "runs"), str(root / "outputs/train_codec")], check=True)
     environment = {**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root / "none")}
@@ -53,18 +63,18 @@ def wait_for_checkpoint(root: Path, process: subprocess.Popen[str]) -> None:
 
 
 def test_a_killed_stage_run_again_ends_bitwise_like_an_undisturbed_one(prepared: tuple[Path, Run, bytes]) -> None:
-    root, run, expected = prepared
+    root, _, expected = prepared
     process = start(root)
     wait_for_checkpoint(root, process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (root / WEIGHTS).exists()
-    run(STAGE)
+    finish(root)
     assert (root / WEIGHTS).read_bytes() == expected
 
 
 def test_ctrl_c_saves_a_checkpoint_says_how_to_go_on_and_can_be_resumed(prepared: tuple[Path, Run, bytes]) -> None:
-    root, run, expected = prepared
+    root, _, expected = prepared
     process = start(root)
     wait_for_checkpoint(root, process)
     process.send_signal(signal.SIGINT)
@@ -72,11 +82,11 @@ def test_ctrl_c_saves_a_checkpoint_says_how_to_go_on_and_can_be_resumed(prepared
     assert process.returncode == 130, errors
     assert errors.strip().splitlines()[-1].endswith("run the same command again to continue")
     assert "Traceback" not in errors
-    run(STAGE)
+    finish(root)
     assert (root / WEIGHTS).read_bytes() == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_ending_the_pipeline_command_alone_ends_its_stage_too(
     prepared: tuple[Path, Run, bytes], number: signal.Signals
 ) -> None:
@@ -94,11 +104,11 @@ def test_ending_the_pipeline_command_alone_ends_its_stage_too(
 
 
 def test_a_finished_stage_run_again_is_not_trained_again(prepared: tuple[Path, Run, bytes]) -> None:
-    root, run, expected = prepared
-    run(STAGE)
+    root, _, expected = prepared
+    finish(root)
     before = sorted(path.name for path in root.glob("runs/train_codec-*/*"))
     (root / WEIGHTS).unlink()
-    run(STAGE)
+    finish(root)
     assert (root / WEIGHTS).read_bytes() == expected
     assert sorted(path.name for path in root.glob("runs/train_codec-*/*")) == before
 
@@ -107,7 +117,7 @@ def test_a_changed_configuration_starts_anew(prepared: tuple[Path, Run, bytes]) 
     root, run, expected = prepared
     try:
         run(["lgc", "compose", *SETTINGS, "train_codec.settings.samples=32"])
-        said = run(STAGE).stderr
+        said = finish(root)
         assert "train_codec: starts anew, not from train_codec-" in said
         assert "(160 samples): params.train_codec.settings.samples was 160, is 32\n" in said
         assert (root / WEIGHTS).read_bytes() != expected
@@ -119,15 +129,14 @@ def test_a_changed_configuration_starts_anew(prepared: tuple[Path, Run, bytes]) 
 @pytest.mark.parametrize(
     ("stage", "says"),
     [
-        (["python", "pipelines/train.py", "nonsense"], "usage: python pipelines/train.py {train_codec,"),
-        (["python", "pipelines/train.py", "finetune_joint"], "error: "),
+        (["pipelines/train.py", "nonsense"], "usage: python pipelines/train.py {train_codec,"),
+        (["pipelines/train.py", "finetune_joint"], "error: "),
     ],
 )
 def test_a_stage_that_cannot_run_says_why_in_one_line(
     prepared: tuple[Path, Run, bytes], stage: list[str], says: str
 ) -> None:
-    _, run, _ = prepared
-    done = run(stage, check=False)
+    done = script(*stage, cwd=prepared[0])
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(says)
     assert "Traceback" not in done.stderr
@@ -137,6 +146,6 @@ def test_missing_data_says_what_to_run(tmp_path: Path) -> None:
     root = copy_project(tmp_path / "empty")
     run = runner(root)
     run(["lgc", "compose", *SETTINGS])
-    done = run(STAGE, check=False)
+    done = script(*STAGE, cwd=root)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("outputs/data/manifest.json: missing; run the prepare stage first")
