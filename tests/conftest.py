@@ -143,6 +143,16 @@ def reference() -> RGBAnalyzer:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs, to be copied: making one takes seconds."""
+    from lgc.tracking.mlflow import client
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    client(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture(scope="session")
 def pictures() -> list[np.ndarray]:
     """Eight faces of 64 x 64."""
     return [draw_face(3, index, 64).image for index in range(8)]

@@ -13,6 +13,10 @@ from tests import forked
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+SMOKE = ("profile=smoke", "train_codec.settings.precision=float32")
+"""What the tests of the pipeline compose: the same weights under every engine."""
+OFFLINE = {"https_proxy": "http://127.0.0.1:9"}
+"""Nobody listens there: weights that are missing are not fetched, whatever the network of the tests."""
 _START_NOTHING = ("compose", "compress", "decompress", "analyze")
 """Commands of lgc that are run in copies of the tests' process."""
 
@@ -50,6 +54,7 @@ def runner(root: Path) -> Run:
         "DVC_NO_ANALYTICS": "1",
         "PYTHONPATH": str(root),
         "LGC_WEIGHTS": str(root / "no-weights-here"),
+        **OFFLINE,
     }
     environment.pop("RAY_ADDRESS", None)
 

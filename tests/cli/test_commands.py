@@ -189,7 +189,7 @@ class TestOutputsThatCannotBeWritten:
         (["decompress", "s3://b/x.lgc"], "s3://b/x.lgc: only lgc analyze reads addresses"),
         (["inspect", "https://h/x.lgc"], "https://h/x.lgc: only lgc analyze reads addresses"),
         (["analyze", "http://127.0.0.1:9/", "--model", "MODEL"], "http://127.0.0.1:9/: names no file"),
-        (["compose"], "conf"),
+        (["compose"], "conf: no such folder; run this in the project's root"),
         (["repro"], "no dvc.yaml here"),
     ],
 )

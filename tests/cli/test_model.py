@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -210,7 +211,8 @@ def test_pull_from_a_file_and_from_s3(model_file: Path, tmp_path: Path, monkeypa
     assert store.find("face").read_bytes() == model_file.read_bytes()
 
 
-def test_pull_from_the_registry_by_alias_and_by_version(model_file: Path, tmp_path: Path) -> None:
+def test_pull_from_the_registry_by_alias_and_by_version(model_file: Path, empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     run_id = PipelineRuns(uri, "test", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
     released = tmp_path / "model.safetensors"

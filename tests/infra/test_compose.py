@@ -45,6 +45,7 @@ def test_an_unknown_key_fails(place: str) -> None:
 def test_ports_are_on_loopback_only(file: dict[str, Any]) -> None:
     ports = {name: service.get("ports", []) for name, service in file["services"].items()}
     assert all(port.startswith("127.0.0.1:") for found in ports.values() for port in found)
+    assert ports["mlflow"]
     assert not ports["postgres"]
     assert file["networks"]["inside"] == {"internal": True}
     assert file["services"]["postgres"]["networks"] == ["inside"]

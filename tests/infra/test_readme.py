@@ -79,6 +79,7 @@ def test_what_is_composed_for_dev_fits_the_overlay() -> None:
     assert config.runtime.device == "cpu"
     assert config.runtime.workers <= cpu["maxReplicas"] * limit(cpu, "cpu")
     jobs = [m for m in built("dev/stages") if m["kind"] == "RayJob"]
+    assert jobs
     assert all(job["spec"].get("entrypointNumCpus", 0) <= limit(cpu, "cpu") for job in jobs)
     assert all(job["spec"]["ttlSecondsAfterFinished"] <= 60 for job in jobs)  # no room for two clusters
 

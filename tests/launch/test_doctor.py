@@ -28,7 +28,7 @@ Usage = namedtuple("Usage", "total used free")
 S3 = StorageConfig(None, "us-east-1", "bucket", True)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(project: Path) -> Config:
     return parse(compose(["profile=smoke", "tracking=off"], project / "conf"))
 
@@ -254,7 +254,8 @@ def test_a_tracking_file_that_is_not_there_yet_is_fine(tmp_path: Path) -> None:
     assert not (tmp_path / "mlflow.db").exists()
 
 
-def test_a_tracking_server_that_is_gone() -> None:
+def test_a_tracking_server_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     (port,) = free_ports(1)
     finding = doctor.tracking(f"http://127.0.0.1:{port}")
     assert finding.state == "failed"

@@ -22,7 +22,6 @@ import pytest
 
 from lgc.launch.cluster import local_cluster
 from lgc.training.state import read_state
-from tests.forked import script
 from tests.project import Run, copy_project, runner
 
 STAGE = ["python", "pipelines/train.py"]
@@ -67,35 +66,6 @@ def test_two_workers_train_together(prepared: tuple[Path, Run], cluster: dict[st
     assert metrics["metrics"]["val/bpp"] > 0
 
 
-def test_a_batch_that_workers_cannot_share_is_refused_in_one_line(
-    prepared: tuple[Path, Run], cluster: dict[str, str]
-) -> None:
-    _, run = prepared
-    run(["lgc", "compose", "profile=smoke", "tracking=off", "runtime.workers=2", "runtime.max_failures=0",
-         "train_codec.settings.batch_size=7"])  # fmt: skip
-    done = run([*STAGE, "train_codec"], check=False, **cluster)
-    assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1] == (
-        "error: a batch of 7 cannot be shared by 2 workers; choose a multiple, or other runtime.workers"
-    )
-
-
-def test_local_and_ray_give_the_same_weights(prepared: tuple[Path, Run], cluster: dict[str, str]) -> None:
-    root, run = prepared
-    weights = root / "outputs/train_codec/weights.safetensors"
-    common = ["profile=smoke", "tracking=off", "runtime.threads=1", "train_codec.settings.precision=float32"]
-    found = []
-    for engine in ("ray", "local"):
-        run(["lgc", "compose", *common, f"runtime.engine={engine}", f"runtime.storage=runs-{engine}"])
-        if engine == "ray":
-            run([*STAGE, "train_codec"], **cluster)
-        else:
-            done = script(*STAGE[1:], "train_codec", cwd=root, environment={"LGC_WEIGHTS": str(root / "none")})
-            assert done.returncode == 0, done.stderr
-        found.append(weights.read_bytes())
-    assert found[0] == found[1]
-
-
 @pytest.mark.slow
 def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
     prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
@@ -108,8 +78,10 @@ def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
         [sys.executable, *STAGE[1:], "train_codec"], cwd=root, text=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root), **cluster},
     )  # fmt: skip
+    deadline = time.monotonic() + 300
     while not list(tmp_path.glob("train_codec-*/checkpoint_*/state.json")):
         assert process.poll() is None
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)

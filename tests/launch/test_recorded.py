@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,7 +26,8 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 @pytest.fixture
-def paths(tmp_path: Path, shards: Path) -> Paths:
+def paths(empty_store: Path, tmp_path: Path, shards: Path) -> Paths:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/data").symlink_to(shards)
     (tmp_path / "params.yaml").write_text("settings")
@@ -33,7 +35,7 @@ def paths(tmp_path: Path, shards: Path) -> Paths:
     return Paths(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config() -> Config:
     return parse(compose([], CONF))
 

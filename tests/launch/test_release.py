@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def config(tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def run_id(config: Config, tmp_path: Path) -> str:
+def run_id(config: Config, empty_store: Path, tmp_path: Path) -> str:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     return PipelineRuns(config.tracking.uri, "lgc", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from lgc.launch.stage import StageRun, check_workers
 from lgc.training.identity import Identity
 
 ROOT = Path(__file__).parents[2]
+NOBODY = Identity({"params": {}, "code": {}})
 
 
 def check(*overrides: str) -> int:
@@ -50,6 +50,16 @@ def test_more_at_least_than_at_most_is_refused() -> None:
         check("runtime.workers=2", "runtime.min_workers=3")
 
 
+def test_a_stage_whose_batch_cannot_be_shared_starts_nothing(tmp_path: Path) -> None:
+    overrides = ["profile=smoke", "runtime.workers=2", "train_codec.settings.batch_size=7"]
+    raw = compose(overrides, ROOT / "conf")
+    told = r"^a batch of 7 cannot be shared by 2 workers; choose a multiple, or other runtime\.workers$"
+    run = StageRun(None, tmp_path / "journal")
+    with pytest.raises(TrainingError, match=told):
+        stage.train_stage("train_codec", NOBODY, parse(raw), raw, Paths(tmp_path), run)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, on a machine without a GPU and without a Ray."""
@@ -68,9 +78,8 @@ def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_stage_without_its_gpu_says_so_and_waits_for_none(engine: str, told: str, no_gpu: Path) -> None:
     raw = compose(["profile=smoke", "tracking=off", f"runtime.engine={engine}", "runtime.device=cuda"], ROOT / "conf")
-    identity: Any = Identity({"params": {}, "code": {}})
     with pytest.raises(TrainingError, match=told):
-        stage.train_stage("train_codec", identity, parse(raw), raw, Paths(no_gpu), StageRun(None, no_gpu / "journal"))
+        stage.train_stage("train_codec", NOBODY, parse(raw), raw, Paths(no_gpu), StageRun(None, no_gpu / "journal"))
 
 
 def test_the_pipeline_does_not_begin_without_it(no_gpu: Path, monkeypatch: pytest.MonkeyPatch) -> None:

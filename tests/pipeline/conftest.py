@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import Run, copy_project, runner
+from tests.project import SMOKE, Run, copy_project, runner
 
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
     """The project after one whole `lgc repro` of the smoke profile.
 
-    Two stages are trained under Ray, the others in the process itself, which takes half as long; all of them
+    One stage is trained under Ray, the others in the process itself, which takes a third of the time; all of them
     under Ray are in `make test-services`. Where a stage runs is no reason to run it again.
     """
     root = copy_project(tmp_path_factory.mktemp("project"))
     run = runner(root)
-    run(["lgc", "compose", "profile=smoke"])
-    run(["lgc", "repro", "train_codec", "train_reference"])
-    run(["lgc", "compose", "profile=smoke", "runtime.engine=local"])
+    run(["lgc", "compose", *SMOKE])
+    run(["lgc", "repro", "train_codec"])
+    run(["lgc", "compose", *SMOKE, "runtime.engine=local"])
     run(["lgc", "repro"])
     return root, run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from lgc.tracking.registry import Registry
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> tuple[str, str]:
+def store(empty_store: Path, tmp_path: Path) -> tuple[str, str]:
     """A store and a run in it."""
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     return uri, PipelineRuns(uri, "test", (tmp_path / "artifacts").as_uri()).parent("key", "pipeline", {})
 
