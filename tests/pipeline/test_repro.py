@@ -86,7 +86,7 @@ def test_ray_and_this_process_give_the_same_weights(project: Project, tmp_path: 
     root, _ = project
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/data").symlink_to(root / "outputs/data")
-    write_params(compose([*SMOKE, "tracking=off", "runtime.engine=local"], root / "conf"), tmp_path)
+    write_params(compose([*SMOKE, "tracking=off", "runtime.engine=local"], root / "conf"), tmp_path / "params.yaml")
     elsewhere = {**OFFLINE, "LGC_WEIGHTS": str(root / "no-weights-here")}
     done = script(root / "pipelines/train.py", "train_codec", cwd=tmp_path, environment=elsewhere)
     assert done.returncode == 0, done.stderr
