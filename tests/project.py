@@ -15,8 +15,6 @@ ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 SMOKE = ("profile=smoke", "train_codec.settings.precision=float32")
 """What the tests of the pipeline compose: the same weights under every engine."""
-OFFLINE = {"https_proxy": "http://127.0.0.1:9"}
-"""Nobody listens there: weights that are missing are not fetched, whatever the network of the tests."""
 _START_NOTHING = ("compose", "compress", "decompress", "analyze")
 """Commands of lgc that are run in copies of the tests' process."""
 
@@ -45,6 +43,11 @@ def copy_project(target: Path) -> Path:
     return target
 
 
+def without_weights(root: Path) -> dict[str, str]:
+    """Variables under which none are there, nor fetched, whatever the network: nobody listens at that port."""
+    return {"LGC_WEIGHTS": str(root / "no-weights-here"), "https_proxy": "http://127.0.0.1:9"}
+
+
 def runner(root: Path) -> Run:
     """Run commands of this environment in ``root``."""
     binaries = Path(sys.executable).parent
@@ -53,18 +56,17 @@ def runner(root: Path) -> Run:
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "DVC_NO_ANALYTICS": "1",
         "PYTHONPATH": str(root),
-        "LGC_WEIGHTS": str(root / "no-weights-here"),
-        **OFFLINE,
+        **without_weights(root),
     }
     environment.pop("RAY_ADDRESS", None)
 
     def run(command: Sequence[str], check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
-        program, *words = command
-        if program == "lgc" and words[0] in _START_NOTHING:
+        name, *words = command
+        if name == "lgc" and words[0] in _START_NOTHING:
             done = forked.lgc(*words, cwd=root, environment={**environment, **extra})
         else:
             done = subprocess.run(
-                [str(binaries / program), *words],
+                [str(binaries / name), *words],
                 cwd=root, env={**environment, **extra}, capture_output=True, text=True, check=False,
             )  # fmt: skip
         if check and done.returncode:

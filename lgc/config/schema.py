@@ -122,14 +122,20 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeadTraining(Training):
+class TaskTraining:
+    """What training of analyzers has, alone or with a codec."""
+
+    annotated_share: float
+    """Share of each batch drawn from pictures with masks."""
+    task_weights: TaskWeights = field(default_factory=TaskWeights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadTraining(Training, TaskTraining):
     """What training of analyzers alone has."""
 
     weight_decay: float
     """A step multiplies every weight by ``1 - lr * weight_decay``: less is learnt by heart (docs/trials.md)."""
-    annotated_share: float
-    """Share of each batch drawn from pictures with masks."""
-    task_weights: TaskWeights = field(default_factory=TaskWeights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,16 +152,14 @@ class CodecTraining(Training):
     guards: GuardSettings
 
 
-@dataclass(frozen=True)
-class JointTraining:
+@dataclass(frozen=True, kw_only=True)
+class JointTraining(TaskTraining):
     """``finetune_joint``, and its control ``finetune_separate``."""
 
     codec: CodecTraining
     analyzer_lr: float
     analyzer_weight_decay: float
     """As in :class:`HeadTraining`; the codec's own weights do not decay."""
-    annotated_share: float
-    task_weights: TaskWeights = field(default_factory=TaskWeights)
 
 
 @dataclass(frozen=True, kw_only=True)

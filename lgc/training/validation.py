@@ -142,7 +142,7 @@ def as_layered_codec(codec: TrainableCodec, device: torch.device) -> LayeredCode
 
 
 def sheet(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """The first of rows of pictures (N, H, W, 3) uint8, all of one size -> one picture, a row below the other."""
+    """Rows of pictures (N, H, W, 3) uint8, all of one size -> the first few of each in one picture, row below row."""
     lines = []
     for row in rows:
         padded = [np.pad(p, ((0, _GAP), (0, _GAP), (0, 0)), constant_values=255) for p in row[:_COLUMNS]]

@@ -14,7 +14,7 @@ import pytest
 
 from lgc.entropy.density import LayerDensity
 from tests.forked import script
-from tests.project import OFFLINE, Run, copy_project, runner
+from tests.project import Run, copy_project, runner, without_weights
 
 SETTINGS = ("profile=smoke", "runtime.engine=local", "tracking=off", "runtime.threads=1",
             "train_codec.settings.samples=160", "train_codec.settings.checkpoint_every=16",
@@ -38,7 +38,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run, bytes
 
 def finish(root: Path) -> str:
     """The stage to its end; what it says."""
-    done = script(*STAGE, cwd=root, environment={**OFFLINE, "LGC_WEIGHTS": str(root / "none")})
+    done = script(*STAGE, cwd=root, environment=without_weights(root))
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -46,7 +46,7 @@ def finish(root: Path) -> str:
 def start(root: Path, command: Sequence[str] = (sys.executable, *STAGE)) -> subprocess.Popen[str]:
     """The stage from its beginning, in a process of its own."""
     subprocess.run(["rm", "-rf", str(root / "runs"), str(root / "outputs/train_codec")], check=True)
-    environment = {**os.environ, "PYTHONPATH": str(root), "LGC_WEIGHTS": str(root / "none"), **OFFLINE}
+    environment = {**os.environ, "PYTHONPATH": str(root), **without_weights(root)}
     return subprocess.Popen(
         command, cwd=root, env=environment, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -99,10 +99,7 @@ def test_ending_the_pipeline_command_alone_ends_its_stage_too(
     _, errors = process.communicate(timeout=120)  # until the last of them closes its end
     assert process.returncode == 128 + number, errors
     assert "run the same command again to continue" in errors
-    if number == signal.SIGINT:
-        run(repro)
-    else:
-        finish(root)
+    run(repro)
     assert (root / WEIGHTS).read_bytes() == expected
 
 

@@ -21,7 +21,7 @@ from lgc.evaluation.evaluate import Plan
 from lgc.launch.evaluate import make_plan
 from lgc.models.blocks import Upsample
 from tests.forked import script
-from tests.project import OFFLINE, SMOKE, Run, copy_project
+from tests.project import SMOKE, Run, copy_project, without_weights
 
 Project = tuple[Path, Run]
 RERUN: Mapping[str, set[str]] = {
@@ -87,8 +87,8 @@ def test_ray_and_this_process_give_the_same_weights(project: Project, tmp_path: 
     (tmp_path / "outputs").mkdir()
     (tmp_path / "outputs/data").symlink_to(root / "outputs/data")
     write_params(compose([*SMOKE, "tracking=off", "runtime.engine=local"], root / "conf"), tmp_path / "params.yaml")
-    elsewhere = {**OFFLINE, "LGC_WEIGHTS": str(root / "no-weights-here")}
-    done = script(root / "pipelines/train.py", "train_codec", cwd=tmp_path, environment=elsewhere)
+    environment = without_weights(root)
+    done = script(root / "pipelines/train.py", "train_codec", cwd=tmp_path, environment=environment)
     assert done.returncode == 0, done.stderr
     weights = "outputs/train_codec/weights.safetensors"
     assert (tmp_path / weights).read_bytes() == (root / weights).read_bytes()
