@@ -144,7 +144,7 @@ _COLLAPSE: Final = (
     "train_codec.settings.rollbacks=1", "train_codec.settings.samples=1920",
 )  # fmt: skip
 _WINNER: Final = (
-    "train_codec.schedule.adversarial_from=0.0", "train_codec.discriminator_lr=0.02",
+    "train_codec.schedule.adversarial_from=0.1", "train_codec.discriminator_lr=0.002", "train_codec.lr=1e-6",
     "train_codec.guards.discriminator_share=0.1", "train_codec.guards.discriminator_patience=10",
     "train_codec.settings.rollbacks=1", "train_codec.settings.samples=960",
 )  # fmt: skip

@@ -53,6 +53,18 @@ class Board:
         return state
 
 
+def open_board() -> Any:
+    """Start a board on this process's node and return its handle: no node that is lost takes it along.
+
+    Without it a stage would go on unseen, and nobody could ask it to stop.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
+
+
 class BoardBar:
     """The worker's side of the bar; sends at most twice a second and never waits."""
 

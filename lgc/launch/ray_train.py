@@ -21,7 +21,7 @@ from torch import nn
 
 from lgc.config.schema import Config
 from lgc.errors import EngineFailure, TrainingError
-from lgc.launch.board import Board, BoardBar, Display
+from lgc.launch.board import BoardBar, Display, open_board
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.interrupts import first_asks
 from lgc.launch.storage import ray_storage, worker_environment
@@ -75,7 +75,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     use_gpu = runtime.device == "cuda" or (
         runtime.device == "auto" and ray.cluster_resources().get("GPU", 0) >= fewest
     )
-    board = audience.board or ray.remote(num_cpus=0)(Board).remote()
+    board = audience.board or open_board()
     # Ray's own type hints name the older classes
     scaling: dict[str, Any] = {
         "num_workers": most if fewest == most else (fewest, most),

@@ -19,6 +19,7 @@ from lgc.evaluation.evaluate import Work
 from lgc.evaluation.measure import Bench, measure_baseline
 from lgc.launch.side_by_side import Workbench, side_by_side
 from lgc.metrics.image import psnr
+from lgc.models.reference import RGBAnalyzer
 
 
 class Dies:
@@ -37,23 +38,23 @@ class Dies:
         return {}
 
 
-def make(shards: Path) -> Workbench:
+def make(shards: Path, reference: RGBAnalyzer) -> Workbench:
     jpeg = make_codec("jpeg")
     assert not isinstance(jpeg, Absent)
-    bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, None, torch.device("cpu"))
+    bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, reference, torch.device("cpu"))
     return Workbench(bench, {"jpeg": jpeg, "dies": Dies()})
 
 
-def test_one_worker_needs_no_processes(shards: Path) -> None:
-    assert side_by_side(partial(make, shards), 1) is None
+def test_one_worker_needs_no_processes(shards: Path, reference: RGBAnalyzer) -> None:
+    assert side_by_side(partial(make, shards, reference), 1) is None
 
 
 @pytest.mark.slow
-def test_processes_measure_what_this_one_would(shards: Path) -> None:
-    aside = side_by_side(partial(make, shards), 2)
+def test_processes_measure_what_this_one_would(shards: Path, reference: RGBAnalyzer) -> None:
+    aside = side_by_side(partial(make, shards, reference), 2)
     assert aside is not None
     works = [Work("jpeg", quality, range(start, start + 2)) for quality in (10, 90) for start in (0, 2)]
-    here = make(shards)
+    here = make(shards, reference)
     found = dict(aside(works))
     assert set(found) == set(works)
     for work, point in found.items():
@@ -64,8 +65,8 @@ def test_processes_measure_what_this_one_would(shards: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_one_clear_line(shards: Path) -> None:
-    aside = side_by_side(partial(make, shards), 2)
+def test_a_process_that_dies_is_one_clear_line(shards: Path, reference: RGBAnalyzer) -> None:
+    aside = side_by_side(partial(make, shards, reference), 2)
     assert aside is not None
     with pytest.raises(LgcError, match=r"a measuring process died.*runtime\.evaluate_workers"):
         list(aside([Work("dies", 0, range(2))]))

@@ -117,12 +117,14 @@ def test_a_stage_trains_without_the_server_and_its_run_is_whole_when_it_is_back(
 ) -> None:
     root, run = prepared
     (before,) = stage_runs(server)
+    model = root / "outputs/train_codec/model.safetensors"
+    trained_before = model.read_bytes()
     server.kill()
     try:
-        run(["lgc", "compose", *SETTINGS, f"tracking.uri={server.uri}", "train_codec.lr=0.002"])
+        run(["lgc", "compose", *SETTINGS, f"tracking.uri={server.uri}", "train_codec.lr=0.003"])
         done = run(STAGE)
         assert "records wait in the journal" in done.stderr
-        assert (root / "outputs/train_codec/model.safetensors").is_file()
+        assert model.read_bytes() != trained_before
     finally:
         server.start()
     run(STAGE)  # finished before: it only replays
@@ -131,6 +133,6 @@ def test_a_stage_trains_without_the_server_and_its_run_is_whole_when_it_is_back(
     seen = steps(server, after.info.run_id)
     assert seen == sorted(set(seen))
     assert len(seen) == SAMPLES // LOGGED
-    assert after.data.params["train_codec.lr"] == "0.002"
+    assert after.data.params["train_codec.lr"] == "0.003"
     names = {file.path for file in client(server.uri).list_artifacts(after.info.run_id)}
     assert {"params.yaml", "model.safetensors", "metrics.json"} <= names

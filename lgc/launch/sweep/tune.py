@@ -21,7 +21,7 @@ from lgc.config.schema import Config
 from lgc.config.sweep import SweepConfig
 from lgc.errors import TrainingError
 from lgc.launch import storage
-from lgc.launch.board import Board
+from lgc.launch.board import open_board
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
 from lgc.launch.ray_train import connect
 from lgc.launch.sweep.display import SweepDisplay
@@ -82,7 +82,7 @@ def search_with_ray(
     threads = threads_for(config.runtime.threads, at_once * (1 if in_process else config.runtime.workers))
     raw = {**search.raw, "runtime": {**search.raw["runtime"], "threads": threads}}
     search = replace(search, raw=raw)
-    board = ray.remote(num_cpus=0)(Board).remote()
+    board = open_board()
     scratch = search.folder / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # the ledger, not Tune's snapshot, says what is left to do
     display = SweepDisplay(board, sweep.trials, len(done))
