@@ -111,6 +111,31 @@ def test_training_survives_a_node_that_cannot_be_reached(call: tuple[Call, Path]
     assert run_ip("link", "show", bridge).returncode != 0
 
 
+BOARDS = """
+import ray
+from lgc.launch.board import open_board
+from lgc.launch.ray_train import connect
+
+connect(None)
+boards = [open_board() for _ in range(4)]
+ray.get([board.take.remote() for board in boards])
+nodes = {ray.get(board.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())) for board in boards}
+assert nodes == {ray.get_runtime_context().get_node_id()}, nodes
+"""
+
+
+@pytest.mark.slow
+def test_no_lost_node_takes_the_board_along(call: tuple[Call, Path]) -> None:
+    run_script, state = call
+    up = run_script("up", "2")
+    assert up.returncode == 0, up.stdout + up.stderr
+    environment = {**os.environ, **variables_of(state)}
+    done = subprocess.run(
+        [sys.executable, "-c", BOARDS], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def may_make_networks() -> bool:
     if shutil.which("ip") is None or run_ip("link", "add", "lgc-test", "type", "bridge").returncode:
         return False
