@@ -99,7 +99,7 @@ def test_curves_answer_to_pointer_and_keyboard(open_page: Callable[..., Any]) ->
     page = open_page(DESK)
     assert page.locator(".panel").count() == 4
     points = page.locator(f"#curve-distortion {POINTS}")
-    assert points.count() == 5  # ours twice, jpeg twice, webp
+    assert points.count() == 7  # ours twice, the given model twice, jpeg twice, webp
     points.last.scroll_into_view_if_needed()
     box = points.last.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2 - 3, box["y"] + box["height"] / 2)
@@ -123,12 +123,12 @@ def test_curves_answer_to_pointer_and_keyboard(open_page: Callable[..., Any]) ->
 def test_filters_and_choices(open_page: Callable[..., Any]) -> None:
     page = open_page(DESK)
     points = page.locator(f"#curve-parsing {POINTS}")
-    assert (points.count(), shown_rows(page, "codecs")) == (5, 6)  # the originals are a line and a row
+    assert (points.count(), shown_rows(page, "codecs")) == (7, 8)  # the originals are a line and a row
     page.locator("#filter input[value=jpeg]").uncheck()
-    page.wait_for_function(f"document.querySelectorAll('#curve-parsing {POINTS}').length === 3")
-    assert shown_rows(page, "codecs") == 4
-    page.locator("#filter input[value=separate]").check()
     page.wait_for_function(f"document.querySelectorAll('#curve-parsing {POINTS}').length === 5")
+    assert shown_rows(page, "codecs") == 6
+    page.locator("#filter input[value=separate]").check()
+    page.wait_for_function(f"document.querySelectorAll('#curve-parsing {POINTS}').length === 7")
     page.locator("#curve-distortion select").select_option("psnr")
     assert "training loss" in page.locator("#curve-distortion .mark").inner_text()
     page.locator("#curve-distortion select").select_option("ssim")
