@@ -116,7 +116,7 @@ class Display:
 
         try:
             state: Progress = ray.get(self._board.take.remote(), timeout=5)
-        except Exception:  # the board's node may be gone; training is not
+        except Exception:  # a busy machine may not answer in time; training goes on, and the next look is soon
             return
         for line in state.lines:
             tqdm.write(line)

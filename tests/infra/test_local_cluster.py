@@ -118,7 +118,6 @@ from lgc.launch.ray_train import connect
 
 connect(None)
 boards = [open_board() for _ in range(4)]
-ray.get([board.take.remote() for board in boards])
 nodes = {ray.get(board.__ray_call__.remote(lambda _: ray.get_runtime_context().get_node_id())) for board in boards}
 assert nodes == {ray.get_runtime_context().get_node_id()}, nodes
 """
@@ -131,7 +130,7 @@ def test_no_lost_node_takes_the_board_along(call: tuple[Call, Path]) -> None:
     assert up.returncode == 0, up.stdout + up.stderr
     environment = {**os.environ, **variables_of(state)}
     done = subprocess.run(
-        [sys.executable, "-c", BOARDS], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", BOARDS], env=environment, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr[-2000:]
 

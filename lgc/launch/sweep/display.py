@@ -41,7 +41,7 @@ class SweepDisplay:
 
         try:
             state: Progress = ray.get(self._board.take.remote(), timeout=5)
-        except Exception:  # the board's node may be gone; the trials are not
+        except Exception:  # a busy machine may not answer in time; the trials go on, and the next look is soon
             return
         for line in state.lines:
             message = line.split(": ", 1)[-1]  # what each trial says again and again is said once
