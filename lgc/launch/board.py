@@ -29,7 +29,15 @@ class Board:
     """The actor's class: holds what the worker said until the driver asks."""
 
     def __init__(self) -> None:
-        self._state, self._stopping = Progress(), False
+        self._state, self._stopping, self._heard = Progress(), False, time.monotonic()
+
+    def alive(self) -> None:
+        """A worker says that it is there."""
+        self._heard = time.monotonic()
+
+    def silence(self) -> float:
+        """Seconds since a worker was heard of, or since the board began."""
+        return time.monotonic() - self._heard
 
     def stop(self) -> None:
         """Ask the workers to write a checkpoint and end."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_ASKED: Final = b"\nstops after a checkpoint; a second Ctrl-C ends at once\n"
 
 
 @contextmanager
@@ -28,6 +32,7 @@ def first_asks(ask: Callable[[], object]) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
+        os.write(2, _ASKED)  # not print, which the signal may have come into the middle of
         ask()
 
     with on_signals((signal.SIGINT, signal.SIGTERM), act):

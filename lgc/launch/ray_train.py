@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.interrupts import first_asks
 from lgc.launch.storage import ray_storage, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
+from lgc.repeat import repeatedly
 from lgc.training.context import Bar
 from lgc.training.trainer import Interrupted
 
@@ -35,6 +36,10 @@ _RESIZE_SECONDS: Final = 60.0
 _STEPS_BETWEEN_LOOKS: Final = 8
 """Of several workers, who have to agree each time, whether somebody asked to stop."""
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
+_SECONDS_BETWEEN_SIGNS: Final = 2.0
+"""How often a worker says that it is there."""
+_DESERTED_SECONDS: Final = 30.0
+"""Of silence: a worker is lost by then, or none has begun, so a wish to stop would be heard by nobody."""
 
 _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
@@ -58,7 +63,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     Raises:
         EngineFailure: Ray gave up, as after trouble of its nodes; the message is the last error.
         TrainingError: the training cannot go on, as all its workers agree.
-        Interrupted: Ctrl-C; a checkpoint was written first.
+        Interrupted: Ctrl-C; a checkpoint was written first, unless no worker was there to write one.
     """
     runtime = config.runtime
     # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
@@ -99,7 +104,7 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     )
     try:
         with contextlib.nullcontext() if audience.board else Display(board).drawing():
-            result = _interruptible(trainer.fit, board)
+            result = _interruptible(trainer.fit, board, f"{job.label}{job.stage}")
     except ray_train.TrainingFailedError as error:
         raise EngineFailure(_innermost(error)) from error
     if result.return_value is not None:
@@ -109,15 +114,17 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     return result.checkpoint
 
 
-def _interruptible(fit: Callable[[], Any], board: Any) -> Any:
+def _interruptible(fit: Callable[[], Any], board: Any, name: str) -> Any:
     """Run Ray's ``fit``; the first Ctrl-C or SIGTERM asks the workers to stop, a second one ends at once.
 
     In the main thread Ray would abort the run on Ctrl-C, and what was trained since the last checkpoint would be
-    lost; in another thread it leaves signals alone.
+    lost; in another thread it leaves signals alone. Where no worker is left to ask, as while Ray waits for a node in
+    the place of a lost one, nothing is lost by ending without them.
     """
     if threading.current_thread() is not threading.main_thread():
         return fit()
     done: Future[Any] = Future()
+    asked = threading.Event()
 
     def work() -> None:
         try:
@@ -125,9 +132,23 @@ def _interruptible(fit: Callable[[], Any], board: Any) -> Any:
         except BaseException as error:
             done.set_exception(error)
 
-    with first_asks(board.stop.remote):
+    with first_asks(asked.set):
         threading.Thread(target=work, name="lgc-ray-train", daemon=True).start()
+        while not wait([done], _SECONDS_BETWEEN_LOOKS).done:
+            if asked.is_set() and _nobody_hears(board):
+                raise Interrupted(f"{name}: stopped while no worker was there")
         return done.result()
+
+
+def _nobody_hears(board: Any) -> bool:
+    """Hand the wish to stop to the board, and see whether any worker is there to read it."""
+    import ray
+
+    board.stop.remote()
+    try:
+        return bool(ray.get(board.silence.remote(), timeout=5) > _DESERTED_SECONDS)
+    except ray.exceptions.RayError:  # a busy machine may not answer in time; the next look is soon
+        return False
 
 
 def download(checkpoint: Any, name: str) -> Path:
@@ -243,6 +264,10 @@ class RayContext:
         """A line in the driver's terminal."""
         self._board.say.remote(line)
 
+    def heard(self) -> contextlib.AbstractContextManager[None]:
+        """For as long as it lasts the board hears that this worker is there."""
+        return repeatedly(self._board.alive.remote, _SECONDS_BETWEEN_SIGNS, "lgc-sign-of-life")
+
     def stop_requested(self) -> bool:
         """Whether the driver asked to; all workers learn it in the same step, some steps later."""
         if self.world_size == 1:
@@ -276,13 +301,14 @@ def _worker(config: Mapping[str, Any]) -> Exception | None:
     What one cannot copy is its own trouble: it is raised, so that Ray ends the others, who wait, and tries again.
     """
     context = RayContext(config["board"])
-    job = fetched(config["job"], context.say)
-    try:
-        train(job, context)
-    except (TrainingError, Interrupted) as error:
-        return error
-    finally:
-        context.forget()
+    with context.heard():
+        job = fetched(config["job"], context.say)
+        try:
+            train(job, context)
+        except (TrainingError, Interrupted) as error:
+            return error
+        finally:
+            context.forget()
     return None
 
 

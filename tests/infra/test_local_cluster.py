@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -111,6 +111,27 @@ def test_training_survives_a_node_that_cannot_be_reached(call: tuple[Call, Path]
     assert run_ip("link", "show", bridge).returncode != 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("goes_on", [False, True], ids=["while-a-node-is-missing", "after-training-went-on"])
+def test_ctrl_c_after_the_loss_of_a_node(call: tuple[Call, Path], tmp_path: Path, goes_on: bool) -> None:
+    run_script, state = call
+    up = run_script("up", "2")
+    assert up.returncode == 0, up.stdout + up.stderr
+    root = project(tmp_path)
+    with repro(root, variables_of(state), "train_codec") as (process, log):
+        wait_for_a_checkpoint(root, process, log)
+        assert run_script("kill", "2").returncode == 0
+        if goes_on:
+            before = set(root.glob("runs/train_codec-*/checkpoint_*"))
+            assert run_script("add", "3").returncode == 0
+            wait_for_a_checkpoint(root, process, log, before)
+        assert process.poll() is None, log.read_text()[-2000:]
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(300) == 130, log.read_text()[-3000:]
+    assert not (root / "outputs/train_codec/metrics.json").exists()
+    assert "Traceback" not in log.read_text()
+
+
 BOARDS = """
 import ray
 from lgc.launch.board import open_board
@@ -178,9 +199,12 @@ def repro(root: Path, variables: Mapping[str, str], *stages: str) -> Iterator[tu
             process.wait()
 
 
-def wait_for_a_checkpoint(root: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_a_checkpoint(
+    root: Path, process: subprocess.Popen[bytes], log: Path, known: Iterable[Path] = ()
+) -> None:
+    """Waits for a checkpoint that is not among those known."""
     deadline = time.monotonic() + 900
-    while not list(root.glob("runs/train_codec-*/checkpoint_*/*")):
+    while not {found.parent for found in root.glob("runs/train_codec-*/checkpoint_*/*")} - set(known):
         assert process.poll() is None, log.read_text()[-2000:]
         assert time.monotonic() < deadline, log.read_text()[-2000:]
         time.sleep(0.2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +19,7 @@ from lgc.config.load import compose, parse  # noqa: E402
 from lgc.errors import EngineFailure, TrainingError  # noqa: E402
 from lgc.launch import ray_train as launch  # noqa: E402
 from lgc.launch.worker import Audience  # noqa: E402
+from lgc.training.trainer import Interrupted  # noqa: E402
 from tests.project import ROOT  # noqa: E402
 
 
@@ -39,7 +43,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def run() -> None:
-    job: Any = SimpleNamespace(threads=1)
+    job: Any = SimpleNamespace(threads=1, stage="train_codec", label="")
     launch.run_ray(
         job,
         parse(compose([], ROOT / "conf")),
@@ -61,3 +65,23 @@ def test_what_all_workers_agree_on_is_the_trainings(ended: dict[str, Any]) -> No
     with pytest.raises(TrainingError, match="not finite") as raised:
         run()
     assert not isinstance(raised.value, EngineFailure)
+
+
+@pytest.mark.parametrize(("silence", "error"), [(1.0, TrainingError), (31.0, Interrupted)], ids=["heard", "deserted"])
+def test_ctrl_c_waits_for_workers_that_are_there(
+    monkeypatch: pytest.MonkeyPatch, silence: float, error: type[Exception]
+) -> None:
+    """The wish to stop ends training where a worker hears it, and without workers all the same."""
+    asked = threading.Event()
+    board = SimpleNamespace(stop=SimpleNamespace(remote=asked.set), silence=SimpleNamespace(remote=lambda: silence))
+    monkeypatch.setattr(ray, "get", lambda value, timeout: value)
+
+    def fit() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        asked.wait(60)
+        threading.Event().wait(2.0 if error is TrainingError else 60.0)
+        raise TrainingError("what the workers came to")
+
+    with pytest.raises(error):
+        launch._interruptible(fit, board, "train_codec")
+    assert asked.is_set()

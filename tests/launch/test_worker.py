@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,7 @@ class Context(SimpleNamespace):
     made: Context
 
     def __init__(self, _: Any) -> None:
-        super().__init__(forgotten=0)
+        super().__init__(forgotten=0, there=False)
         type(self).made = self
 
     def say(self, line: str) -> None:
@@ -26,6 +28,12 @@ class Context(SimpleNamespace):
 
     def forget(self) -> None:
         self.forgotten += 1
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        self.there = True
+        yield
+        self.there = False
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +65,7 @@ def test_what_one_cannot_copy_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_trains_on_what_was_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    monkeypatch.setattr(ray_train, "train", lambda job, _: seen.append(job))
+    monkeypatch.setattr(ray_train, "train", lambda job, context: seen.append((job, context.there)))
     assert ray_train._worker({"board": None, "job": "job"}) is None
-    assert seen == ["job here"]
+    assert seen == [("job here", True)]
+    assert not Context.made.there
