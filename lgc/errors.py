@@ -47,6 +47,10 @@ class EngineFailure(TrainingError):
     """What runs the training broke down, e.g. a full disk or a lost node: no result of what was trained."""
 
 
+class WorkerError(LgcError):
+    """Trouble of one worker alone, e.g. of its node's disk: the engine has to start all of them again."""
+
+
 class ServiceError(LgcError):
     """A local service (PostgreSQL, S3 store, MLflow) that cannot be started or reached."""
 

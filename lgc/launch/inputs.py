@@ -61,22 +61,26 @@ def stage_inputs(name: TrainStage, config: Config, paths: Paths) -> tuple[Input,
     return (*known, *(Input(_relative(file, paths), output_sha256(file), file.stat().st_size) for file in others))
 
 
-def publish(inputs: Sequence[Input], paths: Paths, store: Store) -> int:
-    """Put what the storage does not hold yet there; returns the bytes that were copied."""
+def publish(inputs: Sequence[Input], paths: Paths, store: Store, say: Callable[[str], None] = lambda _: None) -> int:
+    """Put what the storage does not hold yet there; returns its bytes, which ``say`` hears of before it begins."""
     from pyarrow.fs import LocalFileSystem, copy_files
 
-    copied = 0
     store.filesystem.create_dir(f"{store.folder}/{_FOLDER}", recursive=True)
-    for item, found in zip(inputs, store.filesystem.get_file_info([store.key(i) for i in inputs]), strict=True):
-        if not found.is_file or found.size != item.bytes:
-            copy_files(
-                str(paths.root / item.path),
-                store.key(item),
-                source_filesystem=LocalFileSystem(),
-                destination_filesystem=store.filesystem,
-            )
-            copied += item.bytes
-    return copied
+    there = store.filesystem.get_file_info([store.key(item) for item in inputs])
+    absent = [
+        item for item, found in zip(inputs, there, strict=True) if not found.is_file or found.size != item.bytes
+    ]
+    size = sum(item.bytes for item in absent)
+    if absent:
+        say(f"copying {len(absent)} files, {size / 1e6:,.1f} MB, to the storage")
+    for item in absent:
+        copy_files(
+            str(paths.root / item.path),
+            store.key(item),
+            source_filesystem=LocalFileSystem(),
+            destination_filesystem=store.filesystem,
+        )
+    return size
 
 
 def materialise(

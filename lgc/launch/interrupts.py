@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 _ASKED: Final = b"\nstops after a checkpoint; a second Ctrl-C ends at once\n"
 
@@ -37,3 +41,23 @@ def first_asks(ask: Callable[[], object]) -> Iterator[None]:
 
     with on_signals((signal.SIGINT, signal.SIGTERM), act):
         yield
+
+
+def in_thread(act: Callable[[], T], name: str, look: Callable[[], object] = lambda: None) -> T:
+    """What ``act`` returns or raises, done in a thread that ends with this process.
+
+    Python takes a signal between two of its own steps, and one into C++ may last minutes. Here the wait for it is
+    many short ones; ``look`` is called twice a second in between, and what it raises ends the wait.
+    """
+    done: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            done.set_result(act())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    while not wait([done], 0.5).done:
+        look()
+    return done.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,9 +32,10 @@ def _train(plan: Mapping[str, Any]) -> None:
     storage.apply(config.storage)
     job = replace(job, threads=threads_for(config.runtime.threads, config.runtime.workers))
     store = storage.open_store(config.storage, plan["where"])
-    checkpoint = run_ray(job, config, plan["where"], plan["name"], address="auto")
+    place, copy = run_ray(job, config, plan["where"], plan["name"], address="auto")
+    shutil.rmtree(copy, ignore_errors=True)
     with store.filesystem.open_output_stream(f"{store.folder}/{plan['name']}/{FINISHED}") as file:
-        file.write(json.dumps({"checkpoint": checkpoint.path}).encode())
+        file.write(json.dumps({"checkpoint": place}).encode())
 
 
 def _examine(plan: Mapping[str, Any]) -> None:

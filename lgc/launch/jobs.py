@@ -27,7 +27,9 @@ from typing import Any, Final
 
 import lgc
 from lgc.errors import TrainingError, first_line
+from lgc.launch.checkpoints import copied
 from lgc.launch.inputs import Store
+from lgc.launch.interrupts import in_thread
 from lgc.launch.ray_train import set_environment
 from lgc.launch.worker import Job
 from lgc.training.trainer import Interrupted
@@ -35,6 +37,9 @@ from lgc.training.trainer import Interrupted
 POLL_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 600.0
 """Without any answer of the job server; the job itself goes on."""
+_REQUEST_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 120
+"""That `ray job stop` leaves a job for its last checkpoint; Ray's own are 3."""
 PLAN: Final = "plan.json"
 """In the job's working folder: what to do."""
 FINISHED: Final = "finished.json"
@@ -69,7 +74,7 @@ def train_as_job(job: Job, address: str, where: str, store: Store, name: str, en
         Detached: Ctrl-C; the job goes on.
     """
     finished = f"{store.folder}/{name}/{FINISHED}"
-    if not store.filesystem.get_file_info(finished).is_file:
+    if not in_thread(lambda: store.filesystem.get_file_info(finished), "lgc-look").is_file:
         job_id = f"lgc-{name}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
         plan = {"action": "train", "job": asdict(job), "where": where, "name": name}
         client = connect_jobs(address)
@@ -83,7 +88,7 @@ def train_as_job(job: Job, address: str, where: str, store: Store, name: str, en
             raise Detached(
                 f"{job.stage}: job {job_id} goes on (to end it: ray job stop --address {address} {job_id})"
             ) from None
-    return _fetch_checkpoint(store, finished, name)
+    return in_thread(lambda: _fetch_checkpoint(store, finished), "lgc-fetch")
 
 
 def ask_job(address: str, plan: Mapping[str, Any], environment: Mapping[str, str], job_id: str) -> str:
@@ -99,9 +104,15 @@ def connect_jobs(address: str) -> Any:
     set_environment(address)
     from ray.job_submission import JobSubmissionClient
 
+    class Client(JobSubmissionClient):
+        """Ray's, whose own requests wait for ever, e.g. through a tunnel whose far end is gone."""
+
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            return super()._do_request(method, endpoint, **{"timeout": _REQUEST_SECONDS, **options})
+
     try:
-        return JobSubmissionClient(address)
-    except Exception as error:  # ConnectionError, RuntimeError, Ray's own for a wrong token
+        return Client(address)
+    except Exception as error:  # ConnectionError, RuntimeError, requests' timeout, Ray's own for a wrong token
         raise TrainingError(
             f"runtime.address {address}: no Ray job server answers ({first_line(error)}); check it and RAY_AUTH_TOKEN"
         ) from error
@@ -123,9 +134,12 @@ def _submit_or_attach(
             client.submit_job(
                 entrypoint="python -m lgc.launch.job_main",
                 submission_id=job_id,
-                runtime_env={"working_dir": folder, "env_vars": dict(environment)},
+                runtime_env={
+                    "working_dir": folder,
+                    "env_vars": {**environment, "RAY_JOB_STOP_WAIT_TIME_S": str(_STOP_SECONDS)},
+                },
             )
-        except RuntimeError as error:
+        except (RuntimeError, OSError) as error:  # requests' own are the latter
             if _status(client, job_id) is None:  # else somebody submitted the same job a moment before
                 raise TrainingError(f"job {job_id}: refused ({first_line(error)})") from error
     say(f"submitted job {job_id}{'' if status is None else f' again, it had {status.value.lower()}'}")
@@ -212,19 +226,13 @@ def _streamed_logs(client: Any, job_id: str) -> Iterator[None]:
         thread.join(last_lines)
 
 
-def _fetch_checkpoint(store: Store, finished: str, name: str) -> Path:
-    from pyarrow.fs import LocalFileSystem, copy_files
-
+def _fetch_checkpoint(store: Store, finished: str) -> Path:
     try:
         with store.filesystem.open_input_stream(finished) as file:
             checkpoint = json.loads(file.read())["checkpoint"]
-        local = Path(tempfile.mkdtemp(prefix=f"lgc-{name}-"))
-        copy_files(
-            checkpoint, str(local), source_filesystem=store.filesystem, destination_filesystem=LocalFileSystem()
-        )
+        return copied(store, checkpoint)
     except OSError as error:
         raise TrainingError(
             f"{finished}: the job's result cannot be read here ({error}); runtime.storage must be one that this "
             "machine and the cluster share"
         ) from error
-    return local

@@ -12,22 +12,25 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from lgc.config.schema import Config
 from lgc.errors import EngineFailure, TrainingError
 from lgc.launch.board import BoardBar, Display, open_board
+from lgc.launch.checkpoints import copied, mend_account, stored
 from lgc.launch.cluster import QUIET, new_access
-from lgc.launch.interrupts import first_asks
-from lgc.launch.storage import ray_storage, worker_environment
+from lgc.launch.inputs import Store
+from lgc.launch.interrupts import first_asks, in_thread
+from lgc.launch.storage import open_store, ray_storage, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
 from lgc.repeat import repeatedly
 from lgc.training.context import Bar
+from lgc.training.state import newest_whole
 from lgc.training.trainer import Interrupted
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
@@ -40,6 +43,8 @@ _SECONDS_BETWEEN_SIGNS: Final = 2.0
 """How often a worker says that it is there."""
 _DESERTED_SECONDS: Final = 30.0
 """Of silence: a worker is lost by then, or none has begun, so a wish to stop would be heard by nobody."""
+_WORDLESS_SECONDS: Final = 60.0
+"""Of silence, before it is said what Ray may be waiting for."""
 
 _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
@@ -48,8 +53,10 @@ _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def run_ray(job: Job, config: Config, where: str, name: str, address: str | None, audience: Audience = NOBODY) -> Any:
-    """Train to the end; returns Ray's checkpoint.
+def run_ray(
+    job: Job, config: Config, where: str, name: str, address: str | None, audience: Audience = NOBODY
+) -> tuple[str, Path]:
+    """Train to the end; returns where the last checkpoint lies, and a local copy of it (the caller's to delete).
 
     Args:
         job: what to train.
@@ -81,6 +88,8 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
         runtime.device == "auto" and ray.cluster_resources().get("GPU", 0) >= fewest
     )
     board = audience.board or open_board()
+    store = open_store(config.storage, where)
+    mend_account(store, name)
     # Ray's own type hints name the older classes
     scaling: dict[str, Any] = {
         "num_workers": most if fewest == most else (fewest, most),
@@ -90,11 +99,11 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
     }
     trainer: Any = TorchTrainer(
         _worker,  # type: ignore[arg-type]
-        train_loop_config={"job": job, "board": board},
+        train_loop_config={"job": job, "board": board, "store": store, "run": name},
         scaling_config=ray_train.ScalingConfig(**scaling),
         run_config=ray_train.RunConfig(  # type: ignore[call-arg]
             name=name,
-            **ray_storage(config.storage, where),
+            **ray_storage(store, where),
             worker_runtime_env={"env_vars": environment},
             failure_config=ray_train.FailureConfig(max_failures=runtime.max_failures),
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
@@ -109,9 +118,10 @@ def run_ray(job: Job, config: Config, where: str, name: str, address: str | None
         raise EngineFailure(_innermost(error)) from error
     if result.return_value is not None:
         raise result.return_value
-    if result.checkpoint is None:
-        raise TrainingError(f"{name}: Ray returned no checkpoint")
-    return result.checkpoint
+    found = newest_whole(stored(store, name), lambda place: copied(store, place), tqdm.write)
+    if found is None:
+        raise TrainingError(f"{where}/{name}: training ended and left no checkpoint there")
+    return found
 
 
 def _interruptible(fit: Callable[[], Any], board: Any, name: str) -> Any:
@@ -123,39 +133,41 @@ def _interruptible(fit: Callable[[], Any], board: Any, name: str) -> Any:
     """
     if threading.current_thread() is not threading.main_thread():
         return fit()
-    done: Future[Any] = Future()
-    asked = threading.Event()
+    asked, told = threading.Event(), False
 
-    def work() -> None:
-        try:
-            done.set_result(fit())
-        except BaseException as error:
-            done.set_exception(error)
+    def look() -> None:
+        nonlocal told
+        if asked.is_set():
+            board.stop.remote()
+        silence = _silence(board)
+        if asked.is_set() and silence > _DESERTED_SECONDS:
+            raise Interrupted(f"{name}: stopped while no worker was there")
+        if silence > _WORDLESS_SECONDS and not told:
+            tqdm.write(f"{name}: no worker has been heard of for {silence:.0f} s; {_room()}")
+        told = silence > _WORDLESS_SECONDS
 
     with first_asks(asked.set):
-        threading.Thread(target=work, name="lgc-ray-train", daemon=True).start()
-        while not wait([done], _SECONDS_BETWEEN_LOOKS).done:
-            if asked.is_set() and _nobody_hears(board):
-                raise Interrupted(f"{name}: stopped while no worker was there")
-        return done.result()
+        return in_thread(fit, "lgc-ray-train", look)
 
 
-def _nobody_hears(board: Any) -> bool:
-    """Hand the wish to stop to the board, and see whether any worker is there to read it."""
+def _silence(board: Any) -> float:
+    """Seconds since a worker was heard of; 0 where the board does not answer in time, as on a busy machine."""
     import ray
 
-    board.stop.remote()
     try:
-        return bool(ray.get(board.silence.remote(), timeout=5) > _DESERTED_SECONDS)
-    except ray.exceptions.RayError:  # a busy machine may not answer in time; the next look is soon
-        return False
+        return float(ray.get(board.silence.remote(), timeout=5))
+    except ray.exceptions.RayError:
+        return 0.0
 
 
-def download(checkpoint: Any, name: str) -> Path:
-    """A local copy of Ray's checkpoint (the caller's to delete)."""
-    local = Path(tempfile.mkdtemp(prefix=f"lgc-{name}-"))
-    checkpoint.to_directory(str(local))
-    return local
+def _room() -> str:
+    """What Ray has, for somebody who waits for it."""
+    import ray
+
+    free, whole = ray.available_resources(), ray.cluster_resources()
+    kinds = [kind for kind in ("CPU", "GPU") if whole.get(kind)]
+    found = " and ".join(f"{free.get(kind, 0):.0f} of {whole[kind]:.0f} {kind}" for kind in kinds) or "nothing"
+    return f"Ray starts them, or waits for room: {found} free (`ray status` says more)"
 
 
 def connect(address: str | None, environment: Mapping[str, str] | None = None, dashboard: bool = False) -> None:
@@ -192,12 +204,12 @@ def set_environment(address: str | None) -> None:
 class RayContext:
     """One Ray Train worker's :class:`~lgc.training.context.Context`."""
 
-    def __init__(self, board: Any) -> None:
-        """``board`` is the handle of a :class:`~lgc.launch.board.Board` actor."""
+    def __init__(self, board: Any, store: Store, run: str) -> None:
+        """``board`` is the handle of a :class:`~lgc.launch.board.Board` actor, ``run`` a folder of the store."""
         from ray import train as ray_train
         from ray.train.torch import get_device
 
-        self._train, self._board = ray_train, board
+        self._train, self._board, self._store, self._run = ray_train, board, store, run
         context = ray_train.get_context()
         self.rank: int = context.get_world_rank()
         self.world_size: int = context.get_world_size()
@@ -224,17 +236,35 @@ class RayContext:
         torch.distributed.all_reduce(values)
         return values / self.world_size
 
+    def gather(self, value: Any) -> list[Any]:
+        """An all-gather, where there are several workers."""
+        if self.world_size == 1:
+            return [value]
+        values = [None] * self.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
     def latest_checkpoint(self) -> Path | None:
-        """A local copy of the last checkpoint that Ray registered."""
-        self.forget()
-        found = [self._train.get_checkpoint()]
-        if self.world_size > 1:  # a worker knows of its own reports alone, and only rank 0 reports checkpoints
+        """A local copy of the last whole checkpoint in the storage; rank 0 chooses it."""
+        found: list[Any] = [None]
+        if self.rank == 0:
+            try:
+                whole = newest_whole(stored(self._store, self._run), self._copy, self.say)
+                found = [whole and whole[0]]
+            except TrainingError as error:
+                found = [error]
+        if self.world_size > 1:
             torch.distributed.broadcast_object_list(found, device=self.device)
-        (checkpoint,) = found
-        if checkpoint is None:
+        (place,) = found
+        if isinstance(place, TrainingError):
+            raise place
+        if place is None:
             return None
-        self._restored = Path(tempfile.mkdtemp(prefix="lgc-restore-"))
-        checkpoint.to_directory(str(self._restored))
+        return self._restored if self.rank == 0 else self._copy(place)
+
+    def _copy(self, place: str) -> Path:
+        self.forget()
+        self._restored = copied(self._store, place)
         return self._restored
 
     def forget(self) -> None:
@@ -300,7 +330,7 @@ def _worker(config: Mapping[str, Any]) -> Exception | None:
 
     What one cannot copy is its own trouble: it is raised, so that Ray ends the others, who wait, and tries again.
     """
-    context = RayContext(config["board"])
+    context = RayContext(config["board"], config["store"], config["run"])
     with context.heard():
         job = fetched(config["job"], context.say)
         try:

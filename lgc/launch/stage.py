@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from lgc.errors import LgcError, TrainingError, first_line, without_secrets
 from lgc.launch import storage
 from lgc.launch.identity import identify, pipeline_key, provenance, stage_params
 from lgc.launch.inputs import publish, stage_inputs
+from lgc.launch.interrupts import in_thread
 from lgc.launch.jobs import Detached, is_job_server, train_as_job
 from lgc.launch.local import run_local
 from lgc.launch.locks import locked
@@ -150,16 +152,18 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     if as_job or publishes(runtime):  # workers that share no folder with this process
         store = storage.open_store(config.storage, where)
         job = replace(job, inputs=stage_inputs(job.stage, config, paths), inputs_at=where)
-        if copied := publish(job.inputs, paths, store):
-            print(f"{job.stage}: {copied / 1e6:,.1f} MB of inputs copied to {where}", flush=True)
+        given, stage = job.inputs, job.stage
+        in_thread(
+            lambda: publish(given, paths, store, lambda line: print(f"{stage}: {line}", flush=True)), "lgc-publish"
+        )
     if as_job:
         assert runtime.address is not None
         job = replace(job, journal=f"~/.cache/lgc/journal/{name}")
         environment = storage.worker_environment(config.storage)
         return train_as_job(job, runtime.address, where, store, name, environment)
-    from lgc.launch.ray_train import download, run_ray
+    from lgc.launch.ray_train import run_ray
 
-    return download(run_ray(job, config, where, name, runtime.address, audience), name)
+    return run_ray(job, config, where, name, runtime.address, audience)[1]
 
 
 def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | None:
@@ -300,6 +304,8 @@ def main(action: Callable[[], None]) -> None:
     except (KeyboardInterrupt, Interrupted) as error:
         note = str(error) or "interrupted"
         print(f"{note}; run the same command again to continue", file=sys.stderr)
+        # Python ends when its libraries let it; a storage that does not answer may keep them for minutes
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.exit(130)
 
 

@@ -48,11 +48,10 @@ def worker_environment(storage: StorageConfig) -> dict[str, str]:
     return environment(storage) | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
-def ray_storage(storage: StorageConfig, uri: str) -> Mapping[str, Any]:
+def ray_storage(store: Store, uri: str) -> Mapping[str, Any]:
     """``storage_path`` and ``storage_filesystem`` for Ray; pyarrow ignores ``AWS_ENDPOINT_URL``."""
     if urlsplit(uri).scheme != "s3":
         return {"storage_path": uri}
-    store = open_store(storage, uri)
     return {"storage_path": store.folder, "storage_filesystem": store.filesystem}
 
 

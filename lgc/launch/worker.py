@@ -16,13 +16,14 @@ from lgc.build.stages import make_stage
 from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary
-from lgc.errors import TrainingError
+from lgc.errors import TrainingError, WorkerError
 from lgc.launch.inputs import Input, materialise
 from lgc.launch.pipeline import SIDE_BY_SIDE
 from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker, Tracker
 from lgc.tracking.mlflow import MlflowTracker, RunAddress
 from lgc.tracking.system import recording_system
+from lgc.training.agree import agreed
 from lgc.training.context import Context
 from lgc.training.identity import Identity
 from lgc.training.trainer import fit
@@ -87,7 +88,9 @@ def train(job: Job, context: Context) -> None:
     torch.set_num_threads(job.threads)
     whole = parse(job.raw_config)
     paths = Paths(Path(job.root), job.variant)
-    stage = make_stage(job.stage, vary(whole, job.variant, job.stage), paths, context)
+    config = vary(whole, job.variant, job.stage)
+    stage = agreed(context, lambda: make_stage(job.stage, config, paths, context))
+    _check_terms(stage.terms_off, context)
     if context.rank == 0:
         for line in stage.terms_off.values():
             context.say(f"{job.label}{job.stage}: {line}")
@@ -104,6 +107,15 @@ def train(job: Job, context: Context) -> None:
             guards=stage.guards,
             record=whole.runtime.record,
         )
+
+
+def _check_terms(off: Mapping[str, str], context: Context) -> None:
+    """:class:`WorkerError` where a term is off on some workers alone: gradients are averaged over all of them."""
+    everywhere = context.gather(dict(off))
+    for rank, terms in enumerate(everywhere):
+        for term in terms:
+            if any(term not in others for others in everywhere):
+                raise WorkerError(f"worker {rank} alone would train without this: {terms[term]}")
 
 
 @contextmanager

@@ -7,13 +7,14 @@ import platform
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 import torch
 from torch import nn
 
 from lgc.progress import make_bar
+from lgc.training.state import newest_whole
 
 
 class Bar(Protocol):
@@ -41,8 +42,16 @@ class Context(Protocol):
         """Mean of a small tensor over all workers; every worker calls it equally often."""
         ...
 
+    def gather(self, value: Any) -> list[Any]:
+        """Every worker's small ``value``, by rank; every worker calls it equally often."""
+        ...
+
     def latest_checkpoint(self) -> Path | None:
-        """Folder of the last checkpoint this job reported, on this machine."""
+        """Folder of the last whole checkpoint of this run, on this machine.
+
+        Raises:
+            TrainingError: there are some, but none is whole; on all workers alike.
+        """
         ...
 
     def new_checkpoint(self, samples: int) -> Path:
@@ -88,9 +97,14 @@ class LocalContext:
         """There is one worker."""
         return values
 
+    def gather(self, value: Any) -> list[Any]:
+        """There is one worker."""
+        return [value]
+
     def latest_checkpoint(self) -> Path | None:
-        """The newest complete checkpoint."""
-        return max(self._checkpoints(), default=None)
+        """The newest whole checkpoint."""
+        whole = newest_whole(sorted(self._checkpoints()), Path, self.say)
+        return None if whole is None else whole[0]
 
     def new_checkpoint(self, samples: int) -> Path:
         """A folder that becomes a checkpoint in :meth:`report`."""

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,6 +38,9 @@ OPTIMIZERS: Final = "optimizers.pt"
 STATE: Final = "state.json"
 FORMAT: Final = 2
 """Of these files; another one is refused."""
+
+Place = TypeVar("Place")
+"""Where a checkpoint lies; its text is shown."""
 
 
 class Stateful(Protocol):
@@ -206,6 +209,37 @@ def read_state(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise TrainingError(f"{folder}: not a usable checkpoint ({error}); remove the folder") from error
     return state
+
+
+def newest_whole(
+    found: Sequence[Place], copy: Callable[[Place], Path], say: Callable[[str], None]
+) -> tuple[Place, Path] | None:
+    """Of checkpoints, oldest first, the newest whose files are whole, and its local copy; None where there is none.
+
+    A power cut can damage the newest: systems write to the disk when they like, in any order.
+
+    Args:
+        found: where they lie.
+        copy: brings one to this machine.
+        say: told of each that is passed over.
+
+    Raises:
+        TrainingError: none is whole; says what is wrong with the newest.
+    """
+    complaints: list[str] = []
+    for place in reversed(found):
+        local = copy(place)
+        try:
+            read_state(local)
+        except TrainingError as error:
+            complaints.append(str(error).replace(str(local), str(place)))
+            continue
+        for complaint in complaints:
+            say(f"{complaint}; training goes on from {place}")
+        return place, local
+    if complaints:
+        raise TrainingError(complaints[0])
+    return None
 
 
 def release(checkpoint: Path, path: Path, only: Mapping[str, str] | None = None) -> None:

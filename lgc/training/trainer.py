@@ -17,6 +17,7 @@ from lgc.data.loader import Batch, TrainingLoader
 from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
 from lgc.tracking.base import ROLLBACKS_TAG, Tracker, flatten
+from lgc.training.agree import agreed
 from lgc.training.context import Bar, Context
 from lgc.training.evidence import Evidence, Tripped, gradient_norms, write_evidence
 from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
@@ -116,7 +117,7 @@ def fit(
     for module in state.averages.modules.values():
         channels_last(module, context.device)
     if (checkpoint := context.latest_checkpoint()) is not None:
-        restored = state.load(checkpoint, identity)
+        restored = agreed(context, lambda: state.load(checkpoint, identity))
         if restored.finished:
             return
         if state.rollbacks and context.rank == 0:  # a tracker knows only what its own process told it
@@ -289,7 +290,7 @@ class _Loop:
         if done >= self.settings.rollbacks:
             raise TrainingError(f"{complaint}; gave up after {done} rollbacks: lower the learning rate") from tripped
         reached = state.samples
-        state.load(checkpoint, self.identity)
+        agreed(self.context, lambda: state.load(checkpoint, self.identity))
         state.rollbacks = done + 1
         for guard in self.guards:
             guard.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -40,6 +41,14 @@ def test_a_job_server_is_told_by_its_scheme(address: str | None, is_one: bool) -
 def test_a_cluster_elsewhere_cannot_record_into_a_file_here() -> None:
     with pytest.raises(ConfigError, match=r"tracking\.uri"):
         parse(compose(["runtime.address=http://10.0.0.1:8265"], CONF))
+
+
+def test_a_server_that_takes_questions_and_never_answers_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs_module, "_REQUEST_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(TrainingError, match=rf"^runtime\.address {address}: no Ray .*timed out"):
+            jobs_module.connect_jobs(address)
 
 
 class Jobs:

@@ -92,6 +92,25 @@ def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
     assert read_state(newest)["samples"] == int(said[1])
 
 
+@pytest.mark.slow
+def test_a_power_cut_costs_one_checkpoint(
+    prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    """The newest checkpoint and Ray's account of it, both cut off."""
+    root, run = prepared
+    run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.storage={tmp_path}"])
+    run([*STAGE, "train_codec"], **cluster)
+    whole = (root / "outputs/train_codec/weights.safetensors").read_bytes()
+    (account,) = tmp_path.glob("train_codec-*/checkpoint_manager_snapshot.json")
+    newest = max(account.parent.glob("checkpoint_*/optimizers.pt"))
+    for path in (account, newest):
+        path.write_bytes(path.read_bytes()[:100])
+    again = run([*STAGE, "train_codec"], **cluster)
+    assert f"{newest}: damaged checkpoint file" in again.stdout
+    assert f"training goes on from {account.parent}/checkpoint_" in again.stdout
+    assert (root / "outputs/train_codec/weights.safetensors").read_bytes() == whole
+
+
 def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     prepared: tuple[Path, Run], cluster: dict[str, str]
 ) -> None:

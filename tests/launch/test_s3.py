@@ -71,9 +71,9 @@ def test_one_group_configures_every_client() -> None:
     assert values["AWS_ENDPOINT_URL"] == values["MLFLOW_S3_ENDPOINT_URL"] == "http://s3.test:9"
     assert values["AWS_DEFAULT_REGION"] == "eu-west-1"
     assert values["AWS_REQUEST_CHECKSUM_CALCULATION"] == "when_required"
-    ray = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")
-    assert ray["storage_path"] == "lgc/runs"
-    assert ray_storage(StorageConfig(None, None, None, True), "/here") == {"storage_path": "/here"}
+    for uri, path in {"s3://lgc/runs": "lgc/runs", "/here": "/here"}.items():
+        store = open_store(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), uri)
+        assert ray_storage(store, uri)["storage_path"] == path
 
 
 class RefusesParts(http.server.BaseHTTPRequestHandler):
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_the_store_does_not_take_whole_is_an_error(
     threading.Thread(target=store.serve_forever, daemon=True).start()
     try:
         config = StorageConfig(f"http://127.0.0.1:{store.server_port}", "us-east-1", "lgc", True)
-        filesystem = ray_storage(config, "s3://lgc/runs")["storage_filesystem"]
+        filesystem = open_store(config, "s3://lgc/runs").filesystem
         with pytest.raises(OSError, match="When uploading part"):
             copy_files(str(tmp_path), "lgc/c", source_filesystem=LocalFileSystem(), destination_filesystem=filesystem)
     finally:
@@ -126,9 +126,7 @@ def test_a_checkpoint_that_the_store_does_not_take_whole_is_an_error(
 
 
 def test_the_patient_client_is_the_same_after_ray_sent_it() -> None:
-    client = ray_storage(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs")[
-        "storage_filesystem"
-    ]
+    client = open_store(StorageConfig("http://s3.test:9", "eu-west-1", "lgc", True), "s3://lgc/runs").filesystem
     sent = pickle.loads(pickle.dumps(client))
     assert type(sent) is PatientS3
     assert sent == client
@@ -167,7 +165,7 @@ def test_data_comes_from_s3_and_checkpoints_and_artifacts_go_there(
         run(["lgc", "compose", *overrides, "runtime.storage=s3://lgc/runs",
              f"runtime.address={cluster['RAY_ADDRESS']}"])  # fmt: skip
         said = run(["python", "pipelines/train.py", "train_codec"], **KEYS, **cluster).stdout
-    assert "of inputs copied to s3://lgc/runs" in said
+    assert "MB, to the storage" in said
     assert list((tmp_path / "cache/lgc/inputs").glob("project-*/outputs/data/manifest.json"))
 
     keys = [item.key for item in bucket(endpoint).objects.all()]

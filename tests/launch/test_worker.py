@@ -13,13 +13,15 @@ from lgc.errors import TrainingError
 from lgc.launch import ray_train
 from lgc.training.trainer import Interrupted
 
+CONFIG: dict[str, Any] = {"board": None, "job": "job", "store": None, "run": "train_codec-0"}
+
 
 class Context(SimpleNamespace):
     """Stands for Ray's; counts what it was asked to forget."""
 
     made: Context
 
-    def __init__(self, _: Any) -> None:
+    def __init__(self, *_: Any) -> None:
         super().__init__(forgotten=0, there=False)
         type(self).made = self
 
@@ -52,7 +54,7 @@ def raises(error: Exception) -> Any:
 @pytest.mark.parametrize("error", [TrainingError("diverged"), Interrupted("stopped")])
 def test_what_all_come_to_is_told_not_raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     monkeypatch.setattr(ray_train, "train", raises(error))
-    assert ray_train._worker({"board": None, "job": "job"}) is error
+    assert ray_train._worker(CONFIG) is error
     assert Context.made.forgotten == 1
 
 
@@ -60,12 +62,12 @@ def test_what_one_cannot_copy_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
     """Else the others would wait for it, and Ray would not try again."""
     monkeypatch.setattr(ray_train, "fetched", raises(TrainingError("no such bucket")))
     with pytest.raises(TrainingError, match="no such bucket"):
-        ray_train._worker({"board": None, "job": "job"})
+        ray_train._worker(CONFIG)
 
 
 def test_trains_on_what_was_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr(ray_train, "train", lambda job, context: seen.append((job, context.there)))
-    assert ray_train._worker({"board": None, "job": "job"}) is None
+    assert ray_train._worker(CONFIG) is None
     assert seen == [("job here", True)]
     assert not Context.made.there

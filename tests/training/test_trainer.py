@@ -297,23 +297,44 @@ def test_a_run_that_goes_on_with_another_number_of_workers_says_so(
 def test_a_checkpoint_of_another_format_is_refused(shards: Path, tmp_path: Path) -> None:
     context = LocalContext(tmp_path, show_bar=False)
     run(make_state(), shards, context, settings=replace(SETTINGS, samples=32))
-    path = tmp_path / "checkpoint-000000000032/state.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    for path in tmp_path.glob("*/state.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     with pytest.raises(TrainingError, match="checkpoint of format 1, this version of lgc has format 2; remove"):
         run(make_state(), shards, context)
 
 
-@pytest.mark.parametrize("file", ["weights.safetensors", "optimizers.pt", "averaged.safetensors"])
-def test_a_damaged_checkpoint_is_refused(shards: Path, tmp_path: Path, file: str) -> None:
-    context = LocalContext(tmp_path, show_bar=False)
-    run(make_state(), shards, context)
-    newest = context.latest_checkpoint()
-    assert newest is not None
-    data = bytearray((newest / file).read_bytes())
+FILES = ("weights.safetensors", "optimizers.pt", "averaged.safetensors")
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    (newest / file).write_bytes(data)
-    with pytest.raises(TrainingError, match=f"{file}: damaged checkpoint file"):
-        run(make_state(), shards, context)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_damaged_checkpoint_is_passed_over(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    context, twice = LocalContext(tmp_path, show_bar=False), replace(SETTINGS, samples=32, checkpoint_every=16)
+    run(make_state(), shards, context, settings=twice)
+    older, newest = sorted(tmp_path.glob("checkpoint-*"))
+    damage(newest / file)
+    run(make_state(), shards, context, settings=twice)
+    said = capsys.readouterr().out
+    assert said.startswith(f"{newest / file}: damaged checkpoint file")
+    assert said.endswith(f"; training goes on from {older}\n")
+    assert read_state(newest)["samples"] == 32
+
+
+def test_damaged_checkpoints_alone_are_refused(shards: Path, tmp_path: Path) -> None:
+    context, twice = LocalContext(tmp_path, show_bar=False), replace(SETTINGS, samples=32, checkpoint_every=16)
+    run(make_state(), shards, context, settings=twice)
+    newest = max(tmp_path.glob("checkpoint-*"))
+    for folder, file in zip(sorted(tmp_path.glob("checkpoint-*")), FILES, strict=False):
+        damage(folder / file)
+    with pytest.raises(TrainingError, match=rf"{newest.name}/\S+: damaged checkpoint file"):
+        run(make_state(), shards, context, settings=twice)
 
 
 def test_the_adversarial_phase_plays_and_is_recorded(undisturbed: tuple[TrainState, Recorder]) -> None:
