@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from torch import nn
 from lgc.errors import ModelError
 
 _SCHEMA: Final = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+_DOWNLOAD_SECONDS: Final = 30.0
+"""Without a byte."""
 _LPIPS_FILES: Final = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
     "alex": "alexnet-owt-7be5be79.pth",
@@ -125,8 +128,9 @@ def import_piq() -> Any:
 def with_weights(name: str, files: Sequence[str], make: Callable[[], nn.Module]) -> nn.Module | Absent:
     """What ``make`` builds with torch.hub looking into :func:`checkpoint_folder`, or why that failed."""
     folder = checkpoint_folder()
-    earlier = torch.hub.get_dir()
+    earlier, patience = torch.hub.get_dir(), socket.getdefaulttimeout()
     try:
+        socket.setdefaulttimeout(_DOWNLOAD_SECONDS)  # torch.hub sets none, and some networks drop what they forbid
         torch.hub.set_dir(str(folder.parent))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -143,3 +147,4 @@ def with_weights(name: str, files: Sequence[str], make: Callable[[], nn.Module])
         )
     finally:
         torch.hub.set_dir(earlier)
+        socket.setdefaulttimeout(patience)

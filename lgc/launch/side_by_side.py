@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import active_children, connection, get_context, parent_process
 from typing import Final
 
 import torch
@@ -37,16 +37,22 @@ def side_by_side(make: Callable[[], Workbench], workers: int) -> Aside | None:
 def _spread(make: Callable[[], Workbench], workers: int, works: Sequence[Work]) -> Iterator[tuple[Work, Point]]:
     # spawn: a fork of a process that runs torch threads can hang
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (make,))
+    others = active_children()
+    whole = False
     try:
         waiting = {pool.submit(_measure, work): work for work in works}
         for done in as_completed(waiting):
             yield waiting[done], done.result()
+        whole = True
     except BrokenProcessPool:
         raise LgcError(
             "a measuring process died, perhaps for want of memory; lower runtime.evaluate_workers "
             "and run the same command again: what was measured is kept"
         ) from None
     finally:
+        for child in [] if whole else active_children():
+            if child not in others:  # else Python would wait for what it is at, and for nothing: nobody takes it
+                child.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from functools import partial
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +40,19 @@ class Dies:
         return {}
 
 
+class Waits(Dies):
+    """Never comes to an end."""
+
+    def encode(self, pixels: np.ndarray, quality: int) -> bytes:
+        threading.Event().wait()
+        raise AssertionError
+
+
 def make(shards: Path, reference: RGBAnalyzer) -> Workbench:
     jpeg = make_codec("jpeg")
     assert not isinstance(jpeg, Absent)
     bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, reference, torch.device("cpu"))
-    return Workbench(bench, {"jpeg": jpeg, "dies": Dies()})
+    return Workbench(bench, {"jpeg": jpeg, "dies": Dies(), "waits": Waits()})
 
 
 def test_one_worker_needs_no_processes(shards: Path, reference: RGBAnalyzer) -> None:
@@ -70,3 +80,15 @@ def test_a_process_that_dies_is_one_clear_line(shards: Path, reference: RGBAnaly
     assert aside is not None
     with pytest.raises(LgcError, match=r"a measuring process died.*runtime\.evaluate_workers"):
         list(aside([Work("dies", 0, range(2))]))
+
+
+@pytest.mark.slow
+def test_what_nobody_waits_for_any_more_ends(shards: Path, reference: RGBAnalyzer) -> None:
+    aside = side_by_side(partial(make, shards, reference), 2)
+    assert aside is not None
+    works = aside([Work("jpeg", 10, range(2)), Work("waits", 0, range(2))])
+    next(works)
+    works.close()  # type: ignore[attr-defined]
+    for child in active_children():
+        child.join(60)
+        assert not child.is_alive()
