@@ -29,6 +29,10 @@ class Codec(Protocol):
         """File -> uint8 RGB (H, W, 3)."""
         ...
 
+    def coded_bytes(self, data: bytes) -> int:
+        """How many bytes of a file are coded data: see :mod:`lgc.baselines.container`."""
+        ...
+
     def describe(self, quality: int) -> Mapping[str, str]:
         """Library, version and every option used at ``quality``."""
         ...

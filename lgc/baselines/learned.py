@@ -11,6 +11,7 @@ import numpy as np
 
 from lgc.backbones import Absent
 from lgc.baselines import networks
+from lgc.baselines.container import coded_bytes
 from lgc.errors import LgcError
 
 
@@ -80,6 +81,10 @@ class LearnedCodec:
     def decode(self, data: bytes) -> np.ndarray:
         """See :class:`~lgc.baselines.base.Codec`."""
         return networks.decode(self._network(self._qualities[networks.number_of(data)]), data)
+
+    def coded_bytes(self, data: bytes) -> int:
+        """See :class:`~lgc.baselines.base.Codec`."""
+        return coded_bytes("network", data)
 
     def describe(self, quality: int) -> Mapping[str, str]:
         """See :class:`~lgc.baselines.base.Codec`."""

@@ -14,6 +14,7 @@ from PIL import Image, features
 from PIL import __version__ as pillow_version
 
 from lgc.backbones import Absent
+from lgc.baselines.container import coded_bytes
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class PillowCodec:
         """See :class:`~lgc.baselines.base.Codec`."""
         with Image.open(io.BytesIO(data)) as picture:
             return np.array(picture.convert("RGB"))
+
+    def coded_bytes(self, data: bytes) -> int:
+        """See :class:`~lgc.baselines.base.Codec`."""
+        return coded_bytes(self.name, data)
 
     def describe(self, quality: int) -> Mapping[str, str]:
         """See :class:`~lgc.baselines.base.Codec`."""

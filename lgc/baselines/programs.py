@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from lgc.backbones import Absent
+from lgc.baselines.container import coded_bytes
 from lgc.errors import LgcError
 
 _SECONDS: Final = 300
@@ -49,6 +50,10 @@ class ProgramCodec:
             with Image.open(decoded) as picture:
                 return np.array(picture.convert("RGB"))
 
+    def coded_bytes(self, data: bytes) -> int:
+        """See :class:`~lgc.baselines.base.Codec`."""
+        return coded_bytes(self.name, data)
+
     def describe(self, quality: int) -> Mapping[str, str]:
         """See :class:`~lgc.baselines.base.Codec`."""
         command = self.encoder(quality, Path("in.png"), Path(f"out{self.suffix}"))
@@ -72,9 +77,12 @@ _COMMANDS: Final[Mapping[str, tuple[str, Command, Command]]] = {
     ),
     "vvc": (
         ".266",
+        # vvenc_init in FFmpeg's libavcodec/libvvenc.c: qpa (m_usePerceptQPA, 1 by default) gives up PSNR for what an
+        # eye is thought to see; g of 1 means intra pictures only (m_GOPSize, m_IntraPeriod). Taken from that source
+        # and not run: no ffmpeg with libvvenc was at hand
         lambda q, source, out: [
             "ffmpeg", "-v", "error", "-y", "-i", str(source), "-pix_fmt", "yuv420p10le", "-c:v", "libvvenc",
-            "-preset", "slower", "-qp", str(63 - q), "-f", "vvc", str(out),
+            "-preset", "slower", "-qp", str(63 - q), "-qpa", "0", "-g", "1", "-f", "vvc", str(out),
         ],
         # 8 bits a channel: it would write 16 of 10, of which Pillow drops the lower half unrounded
         lambda _, coded, out: [

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from lgc.evaluation.intervals import interval_of
+from lgc.evaluation.intervals import chance
+from lgc.evaluation.points import CODED_BPP
 
 METHOD: Final = "pchip"
 _LEAST_POINTS: Final = 2
 _LEAST_SHARE: Final = 0.95
 """Of the rounds that must give a delta."""
+_NOT_COUNTED: Final = "bytes of coded data were not counted for every point"
 Curve = Sequence[tuple[float, float]]
 """(bits per pixel, value of a metric), one or more."""
 
@@ -92,6 +94,8 @@ def delta_rows(
 ) -> list[dict[str, Any]]:
     """Deltas of our curves against every baseline's for every metric, ready for JSON.
 
+    Rates are of whole files; ``bd_rate_coded_percent`` is the BD-rate of what is left without containers.
+
     Args:
         rows: of :func:`lgc.evaluation.summary.curve_rows`.
         main: our codec; every curve of its is compared.
@@ -102,14 +106,13 @@ def delta_rows(
     ours = list(dict.fromkeys(row["curve"] for row in rows if row["codec"] == main))
     found = []
     for metric, direction in better.items():
-        curves = {name: _curve(rows, name, metric) for name in (*ours, *baselines)}
-        drawn = {name: _curves_of_rounds(rows, samples, name, metric) for name in curves}
         rate_delta = partial(bd_rate, higher_is_better=direction == "higher")
         for mine, other in product(ours, baselines):
-            test, anchor = curves[mine], curves[other]
+            test, anchor, pairs = _pair(rows, samples, (mine, other), metric, "bpp")
             if not test or not anchor:
                 continue
-            pairs = list(zip(drawn[mine], drawn[other], strict=False))
+            coded = _pair(rows, samples, (mine, other), metric, CODED_BPP)
+            counted = len(coded[0]) == len(test) and len(coded[1]) == len(anchor)
             found.append(
                 {
                     "metric": metric,
@@ -117,24 +120,40 @@ def delta_rows(
                     "against": other,
                     "points": [len(test), len(anchor)],
                     "bd_rate_percent": _with_chance(rate_delta, test, anchor, pairs),
+                    "bd_rate_coded_percent": (
+                        _with_chance(rate_delta, *coded) if counted else {"refused": _NOT_COUNTED}
+                    ),
                     "bd_metric": _with_chance(bd_metric, test, anchor, pairs),
                 }
             )
     return found
 
 
-def _curve(rows: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[tuple[float, float]]:
-    return [(row["bpp"], row[metric]) for row in rows if row["curve"] == name and metric in row]
+def _pair(
+    rows: Sequence[Mapping[str, Any]],
+    samples: Sequence[Mapping[str, np.ndarray]],
+    names: tuple[str, str],
+    metric: str,
+    rate: str,
+) -> tuple[Curve, Curve, list[tuple[Curve, Curve]]]:
+    """Two curves over a column of rates, and both in each bootstrap round."""
+    test, anchor = (_curve(rows, name, metric, rate) for name in names)
+    drawn = (_curves_of_rounds(rows, samples, name, metric, rate) for name in names)
+    return test, anchor, list(zip(*drawn, strict=False))
+
+
+def _curve(rows: Sequence[Mapping[str, Any]], name: str, metric: str, rate: str) -> list[tuple[float, float]]:
+    return [(row[rate], row[metric]) for row in rows if row["curve"] == name and {rate, metric} <= row.keys()]
 
 
 def _curves_of_rounds(
-    rows: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, np.ndarray]], name: str, metric: str
+    rows: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, np.ndarray]], name: str, metric: str, rate: str
 ) -> list[list[tuple[float, float]]]:
-    """The curve of each bootstrap round; none where the metric has no rounds."""
+    """The curve of each bootstrap round; none where the metric or the rate has no rounds."""
     chosen = [drawn for row, drawn in zip(rows, samples, strict=False) if row["curve"] == name and metric in row]
-    if not chosen or not all(metric in drawn for drawn in chosen):
+    if not chosen or not all({rate, metric} <= drawn.keys() for drawn in chosen):
         return []
-    rates, values = (np.stack([drawn[column] for drawn in chosen]).T.tolist() for column in ("bpp", metric))
+    rates, values = (np.stack([drawn[column] for drawn in chosen]).T.tolist() for column in (rate, metric))
     return [list(zip(*one, strict=True)) for one in zip(rates, values, strict=True)]
 
 
@@ -155,8 +174,7 @@ def _with_chance(
         whole = [pair for pair in rounds if np.isfinite([*pair[0], *pair[1]]).all()]
         values = [one.value for one in (delta(*pair) for pair in whole) if isinstance(one, Delta)]
         if len(values) >= _LEAST_SHARE * len(rounds):
-            interval = interval_of(found.value, np.array(values))
-            found = replace(found, chance=(interval.low, interval.high))
+            found = replace(found, chance=chance(np.array(values)))
     return dict(vars(found))
 
 
@@ -169,6 +187,8 @@ def _sorted(curve: Curve, sign: float) -> tuple[np.ndarray, np.ndarray]:
 def _unusable(rates: np.ndarray, values: np.ndarray, monotone: bool) -> str | None:
     if len(rates) < _LEAST_POINTS:
         return f"has {len(rates)} point, {_LEAST_POINTS} are needed"
+    if (rates <= 0).any():
+        return "has a point of no bits"
     if (np.diff(rates) <= 0).any():
         return "has two points at one rate"
     if monotone and (np.diff(values) <= 0).any():

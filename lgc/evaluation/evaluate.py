@@ -166,6 +166,8 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         **plan.identity,
         **part,
         "split": bench.split.name,
+        "device": bench.device.type,  # one codec's blocks, joined, are of one device and one torch
+        "torch": torch.__version__,
         "metrics": sorted([*bench.metrics, *bench.extractors]),
     }
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]

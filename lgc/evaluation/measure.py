@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from lgc import images
 from lgc.baselines.base import Codec
-from lgc.bitstream.codec import Encoded, LayeredCodec
+from lgc.bitstream.codec import CHECK_BITS, Encoded, LayerAccount, LayeredCodec
 from lgc.bitstream.container import strip
 from lgc.data.loader import Batch, read_batch
 from lgc.data.shards import Split
@@ -59,16 +60,33 @@ class Bench:
         return self.split.manifest.image_size**2
 
 
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """No TF32, whose products have 10 bits of mantissa: what a GPU measures is then comparable with a CPU's."""
+    switches: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [switch.allow_tf32 for switch in switches]
+    try:
+        for switch in switches:
+            switch.allow_tf32 = False
+        yield
+    finally:
+        for switch, allowed in zip(switches, before, strict=True):
+            switch.allow_tf32 = allowed
+
+
+@full_float32()
 def measure_originals(bench: Bench, rows: range) -> Point:
     """The RGB reference on original pictures, whose rate is that of raw pixels: their files had other sizes."""
     point = Point("original", "", bench.pixels)
     collect, batch = _Collector(bench, point), bench.batch(rows)
     collect.reference(batch.x, batch)
     collect.features(batch.x.to(bench.device))
-    collect.value("bytes", [batch.x[0].numel()] * len(rows))
+    for name in ("bytes", "coded_bytes"):
+        collect.value(name, [batch.x[0].numel()] * len(rows))
     return point
 
 
+@full_float32()
 def measure_baseline(codec: Codec, quality: int, bench: Bench, rows: range) -> Point:
     """A classical codec at one quality. Times are those of the first block, which is measured with nothing beside."""
     point = Point(codec.name, str(quality), bench.pixels, about=codec.describe(quality))
@@ -79,10 +97,12 @@ def measure_baseline(codec: Codec, quality: int, bench: Bench, rows: range) -> P
         collect.value("time_encode_ms", encode_ms)
         collect.value("time_decode_ms", decode_ms)
     collect.value("bytes", [len(data) for data in files])
+    collect.value("coded_bytes", [codec.coded_bytes(data) for data in files])
     collect.pictures(np.stack(decoded), batch)
     return point
 
 
+@full_float32()
 def measure_layered(
     name: str,
     codec: LayeredCodec,
@@ -103,6 +123,8 @@ def measure_layered(
     stripped = [strip(data) for data in files]
     of_full.value("bytes", [len(data) for data in files])
     of_base.value("bytes", [len(data) for data in stripped])
+    of_full.value("coded_bytes", [_symbol_bytes(e.semantic, e.reconstruction) for e in encoded])
+    of_base.value("coded_bytes", [_symbol_bytes(e.semantic) for e in encoded])
     of_full.account(encoded)
     if estimate is not None:
         for layer, bits in estimate(batch.x.to(bench.device)).items():
@@ -113,6 +135,11 @@ def measure_layered(
         of_base.latents("semantic", codec, stripped, batch)
         of_full.latents("both", codec, files, batch)
     return full, base
+
+
+def _symbol_bytes(*layers: LayerAccount) -> int:
+    """Of payloads without their checksums; that they end on whole bytes counts, as it does in others' files."""
+    return sum(layer.payload_bytes - CHECK_BITS // 8 for layer in layers)
 
 
 def _timed(work: Callable[[T], U], subjects: Iterable[T]) -> tuple[list[U], list[float]]:

@@ -18,7 +18,9 @@ from lgc.metrics.tasks import PARTS, TaskScores
 
 ANALYSED: Final = ("semantic", "both", "rgb")
 """What tasks can be read from; a codec's own reading first, the reference on its pictures last."""
-_ACCOUNTS: Final = ("header_", "bytes", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
+CODED_BPP: Final = "coded_bpp"
+"""Name of the rate of coded data alone, beside ``bpp``, the rate of whole files."""
+_ACCOUNTS: Final = ("header_", "bytes", "coded_", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
 
 
 _DAMAGED: Final = (
@@ -55,7 +57,8 @@ class Point:
     pixels: int
     """Of one picture."""
     values: dict[str, np.ndarray] = field(default_factory=dict)
-    """float64 (N,) a metric: ``bytes``, ``psnr``, ``lpips_squeeze``, ...; times of the first pictures only."""
+    """float64 (N,) a metric: ``bytes``, ``coded_bytes``, ``psnr``, ``lpips_squeeze``, ...; times of the first
+    pictures only."""
     tasks: dict[str, TaskScores] = field(default_factory=dict)
     """By what was analysed: ``semantic`` and ``both`` (layers, from bytes), ``rgb`` (decoded pictures)."""
     features: dict[str, np.ndarray] = field(default_factory=dict)
@@ -77,6 +80,15 @@ class Point:
     def bpp(self) -> float:
         """Bits of real files per pixel, mean over pictures."""
         return float(8 * self.values["bytes"].mean() / self.pixels)
+
+    @property
+    def rates(self) -> dict[str, np.ndarray]:
+        """Bits per pixel, a picture: of files, and of coded data alone where it was counted for every picture."""
+        files, coded = self.values["bytes"], self.values.get("coded_bytes")
+        rates = {"bpp": 8 * files / self.pixels}
+        if coded is not None and len(coded) == len(files):
+            rates[CODED_BPP] = 8 * coded / self.pixels
+        return rates
 
     @classmethod
     def join(cls, blocks: Sequence[Point]) -> Point:

@@ -102,10 +102,8 @@ def set_distances(
 
 def codec_values(point: Point, rounds: int) -> dict[str, Any]:
     """Rate, picture metrics and task metrics of one point, each with its interval."""
-    values: dict[str, Any] = {
-        "bpp": mean_interval(8 * point.values["bytes"] / point.pixels, rounds).as_dict(),
-        "images": len(point.values["bytes"]),
-    }
+    values: dict[str, Any] = {name: mean_interval(rate, rounds).as_dict() for name, rate in point.rates.items()}
+    values["images"] = len(point.values["bytes"])
     for name, per_picture in point.values.items():
         if is_measure(name):
             values[name] = mean_interval(per_picture, rounds).as_dict()
@@ -129,12 +127,17 @@ def account(point: Point) -> dict[str, float]:
     return {name: float(value) for name, value in _account(means).items()}
 
 
-def account_intervals(point: Point, rounds: int) -> dict[str, dict[str, float]]:
+def account_intervals(point: Point, rounds: int) -> dict[str, dict[str, float | None]]:
     """The 95 % intervals of :func:`account`."""
-    samples = _account({name: mean_rounds(value, rounds) for name, value in point.values.items()})
-    return plain(
-        {name: interval_of(value, np.broadcast_to(samples[name], rounds)) for name, value in account(point).items()}
-    )
+    drawn = _mean_rounds(point.values, rounds)
+    samples = {name: np.broadcast_to(found, rounds) for name, found in _account(drawn).items()} if drawn else {}
+    return plain({name: interval_of(value, samples.get(name)) for name, value in account(point).items()})
+
+
+def _mean_rounds(values: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.ndarray]:
+    """Of all that have enough pictures."""
+    drawn = {name: mean_rounds(per_picture, rounds) for name, per_picture in values.items()}
+    return {name: means for name, means in drawn.items() if means is not None}
 
 
 def _account(v: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,9 +192,8 @@ def curve_rows(
     rows = []
     for point in points:
         curve = f"{point.codec} base" if point.is_base and bases[point.codec] > 1 else point.codec
-        row: dict[str, Any] = {
-            "codec": point.codec, "setting": point.setting, "curve": curve, "bpp": point.bpp,
-        }  # fmt: skip
+        row: dict[str, Any] = {"codec": point.codec, "setting": point.setting, "curve": curve}
+        row |= {name: float(rate.mean()) for name, rate in point.rates.items()}
         for name, values in point.values.items():
             if is_measure(name):
                 row[name] = float(np.mean(values))
@@ -205,12 +207,11 @@ def curve_rounds(points: Sequence[Point], rounds: int) -> list[dict[str, np.ndar
     """What :func:`curve_rows` says of each point, over the pictures of each bootstrap round: (rounds,) arrays.
 
     Every codec is measured on the same pictures, and a round draws the same ones for all. Distances between sets of
-    pictures have no rounds.
+    pictures have no rounds, nor has what was measured on too few pictures.
     """
     found = []
     for point in points:
-        row = {"bpp": mean_rounds(8 * point.values["bytes"] / point.pixels, rounds)}
-        row |= {name: mean_rounds(values, rounds) for name, values in point.values.items() if is_measure(name)}
+        row = _mean_rounds(point.rates | {name: v for name, v in point.values.items() if is_measure(name)}, rounds)
         row |= _by_source({source: task_rounds(scores, rounds) for source, scores in point.tasks.items()})
         found.append(row)
     return found

@@ -114,9 +114,5 @@ def _reference_set(metrics: Metrics, reference: RGBAnalyzer) -> None:
 
 
 def _set(metrics: Metrics, info: MetricInfo) -> None:
-    made = make_set_metric(info)
-    if isinstance(made, Absent):
-        metrics.absent[made.name] = made.reason
-    else:
-        metrics.sets[info.name] = made
-        metrics.infos[info.name] = info
+    metrics.sets[info.name] = make_set_metric(info)
+    metrics.infos[info.name] = info

@@ -16,13 +16,10 @@ from lgc.metrics.base import MetricInfo
 from lgc.models.analysis import Predictions, at_mask_size
 
 _CONFUSION: Final = "one confusion matrix over the data set"
-MIOU: Final = MetricInfo(
-    "miou", "mIoU", "", 0.0, 1.0, "higher", f"{_CONFUSION}, mean over the classes that occur", "PASCAL VOC"
-)
+_MEAN: Final = f"{_CONFUSION}, mean over the classes that occur in the truth"
+MIOU: Final = MetricInfo("miou", "mIoU", "", 0.0, 1.0, "higher", _MEAN, "PASCAL VOC")
 PIXEL_ACCURACY: Final = MetricInfo("pixel_accuracy", "pixel accuracy", "", 0.0, 1.0, "higher", _CONFUSION, "")
-MEAN_F1: Final = MetricInfo(
-    "mean_f1", "mean F1", "", 0.0, 1.0, "higher", f"{_CONFUSION}, mean over the classes that occur", "Dice"
-)
+MEAN_F1: Final = MetricInfo("mean_f1", "mean F1", "", 0.0, 1.0, "higher", _MEAN, "Dice")
 ATTRIBUTE_ACCURACY: Final = MetricInfo(
     "attribute_accuracy",
     "attribute accuracy",
@@ -66,7 +63,7 @@ INFOS: Final = (
 PARTS: Final = ("confusion", "mask_bits", "attribute_hits", "attribute_bits", "pose_errors")
 """Fields of :class:`TaskScores`; pictures are resampled in each by itself, those with annotation only."""
 Rounds = Mapping[str, np.ndarray]
-"""How often each picture was drawn: (R, N) float64 for each of :data:`PARTS` that has pictures."""
+"""How often each picture was drawn: (R, N) float64 by part; what needs other :data:`PARTS` is left out."""
 
 
 @dataclass
@@ -125,7 +122,11 @@ class TaskScores:
         self.attribute_bits.extend((nats / math.log(2)).masked_fill(true < 0, math.nan).numpy())
 
     def values(self) -> dict[str, float]:
-        """All metrics for which there are annotations."""
+        """All metrics for which there are annotations.
+
+        Means over classes are over those that occur in the truth of the pictures at hand: which ones count must not
+        depend on what a codec's reader says. A pixel said to be of another class still costs the class it is of.
+        """
         return {name: float(v[0]) for name, v in self.sampled(self._once()).items() if not np.isnan(v[0])}
 
     def details(self) -> dict[str, dict[str, float]]:
@@ -139,20 +140,20 @@ class TaskScores:
     def sampled(self, rounds: Rounds) -> dict[str, np.ndarray]:
         """As :meth:`values` for R resamplings at once: (R,) each, NaN where a round leaves a metric undefined."""
         result: dict[str, np.ndarray] = {}
-        if self.confusion:
+        if "confusion" in rounds:
             iou, f1, total, hit = _parsing(self._summed("confusion", rounds))
             result["miou"] = _nan_mean(iou)
             result["mean_f1"] = _nan_mean(f1)
             result["pixel_accuracy"] = hit / total
-        if self.attribute_hits:
+        if "attribute_hits" in rounds:
             counts = self._attribute_counts(rounds)
             result["attribute_accuracy"] = counts.right.sum(axis=1) / counts.known.sum(axis=1)
             result["attribute_balanced_accuracy"] = _nan_mean(counts.balanced)
-        if self.attribute_bits:
+        if "attribute_bits" in rounds:
             counts = self._detections(rounds)
             result["attribute_detection"] = _nan_mean(counts.balanced)
             result["attribute_information"] = self._information(counts, rounds)
-        if self.pose_errors:
+        if "pose_errors" in rounds:
             errors = np.stack(self.pose_errors).astype(np.float64).mean(axis=1)
             weights = rounds["pose_errors"]
             result["pose_error"] = weights @ errors / weights.sum(axis=1)
@@ -161,15 +162,15 @@ class TaskScores:
     def sampled_details(self, rounds: Rounds) -> dict[str, dict[str, np.ndarray]]:
         """As :meth:`details` for R resamplings at once: (R,) each."""
         result: dict[str, dict[str, np.ndarray]] = {}
-        if self.confusion:
+        if "confusion" in rounds:
             iou, f1, _, _ = _parsing(self._summed("confusion", rounds))
             result["class_iou"] = dict(zip(CLASSES, iou.T, strict=True))
             result["class_f1"] = dict(zip(CLASSES, f1.T, strict=True))
-        if self.attribute_hits:
+        if "attribute_hits" in rounds:
             counts = self._attribute_counts(rounds)
             result["attribute_accuracy"] = dict(zip(ATTRIBUTES, counts.accuracy.T, strict=True))
             result["attribute_balanced_accuracy"] = dict(zip(ATTRIBUTES, counts.balanced.T, strict=True))
-        if self.pose_errors:
+        if "pose_errors" in rounds:
             weights = rounds["pose_errors"]
             errors = weights @ np.stack(self.pose_errors).astype(np.float64) / weights.sum(axis=1, keepdims=True)
             result["pose_error"] = dict(zip(POSE, errors.T, strict=True))
@@ -243,10 +244,10 @@ class _AttributeCounts:
 
 
 def _parsing(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """IoU and F1 (R, 19), NaN for classes in neither truth nor predictions; all pixels and right ones, (R,)."""
+    """IoU and F1 (R, 19), NaN for classes that are not in the truth; all pixels and right ones, (R,)."""
     hit = np.diagonal(confusion, axis1=1, axis2=2)
-    union = confusion.sum(axis=1) + confusion.sum(axis=2) - hit
-    iou = _ratio(hit, union)
+    true, said = confusion.sum(axis=2), confusion.sum(axis=1)
+    iou = np.where(true > 0, _ratio(hit, true + said - hit), np.nan)
     return iou, 2 * iou / (1 + iou), confusion.sum(axis=(1, 2)), hit.sum(axis=1)
 
 

@@ -54,6 +54,16 @@ def test_there_and_back_from_real_bytes(codec: LearnedCodec, size: tuple[int, in
         assert np.array_equal(decoded, networks.decode(network, data))  # the file says which network
 
 
+def test_the_head_of_a_file_is_not_coded_data(codec: LearnedCodec) -> None:
+    face = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    (y,), (z,) = networks.ready(codec.sources[100].load()).compress(
+        torch.from_numpy(face).permute(2, 0, 1)[None].float() / 255
+    )["strings"]
+    data = codec.encode(face, 100)
+    assert codec.coded_bytes(data) == len(y) + len(z)
+    assert len(data) - codec.coded_bytes(data) == 5 + (1 if len(z) < 128 else 2)
+
+
 def test_what_is_decoded_is_what_the_network_makes_of_rounded_latents() -> None:
     torch.manual_seed(1)
     network = networks.make_network("mbt2018_mean", 4, 6)

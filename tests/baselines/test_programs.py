@@ -55,6 +55,25 @@ def test_a_failing_program_is_one_line(programs: Path) -> None:
         codec.encode(np.zeros((4, 4, 3), np.uint8), 0)
 
 
+def test_a_file_that_is_none_is_not_counted(programs: Path) -> None:
+    codec = make_codec("bpg")
+    assert isinstance(codec, ProgramCodec)
+    with pytest.raises(LgcError, match=r"^bpg: not a whole file of that format"):
+        codec.coded_bytes(codec.encode(np.zeros((4, 4, 3), np.uint8), 0))  # the program in its place copies PNG
+
+
+def test_vvc_is_intra_only_and_not_tuned_to_the_eye(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command alone: see there for its source."""
+    file = tmp_path / "ffmpeg"
+    file.write_text("#!/bin/sh\necho ' V..... libvvenc'\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    codec = make_codec("vvc")
+    assert isinstance(codec, ProgramCodec)
+    assert " -qp 53 -qpa 0 -g 1 -f vvc " in codec.describe(10)["command"]
+    assert codec.coded_bytes(b"\0\0\0\1stream") == 10
+
+
 @pytest.mark.parametrize(("name", "program"), [("bpg", "bpgdec and bpgenc"), ("vvc", "ffmpeg")])
 def test_programs_that_are_not_installed(name: str, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")

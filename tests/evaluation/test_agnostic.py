@@ -12,7 +12,7 @@ from lgc.metrics.tasks import TaskScores
 
 def point(codec: str, setting: str, size: float, **tasks: TaskScores) -> Point:
     made = Point(codec, setting, 1024)
-    made.values = {"bytes": np.full(6, size)}
+    made.values = {"bytes": np.full(8, size)}
     made.tasks = tasks
     return made
 
@@ -22,11 +22,11 @@ def masks(right: int) -> TaskScores:
     confusion = np.zeros((19, 19), np.int64)
     confusion[0, 0] = confusion[1, 1] = right
     confusion[0, 1] = confusion[1, 0] = 100 - right
-    return TaskScores(confusion=[confusion] * 6)
+    return TaskScores(confusion=[confusion] * 8)
 
 
 def test_new_heads_as_a_share_of_all_task_training() -> None:
-    pose = [np.full(3, float(error)) for error in (2, 4, 3, 5, 1, 3)]
+    pose = [np.full(3, float(error)) for error in (2, 4, 3, 5, 1, 3, 2, 4)]
     points = [
         point("joint", "", 100, both=masks(90)),
         point("joint", "base", 50, semantic=TaskScores(masks(90).confusion, pose_errors=pose)),

@@ -10,8 +10,8 @@ from lgc.metrics.tasks import TaskScores
 
 def point(codec: str, setting: str, size: float, psnr: float = 20.0, **pose: float) -> Point:
     made = Point(codec, setting, 1024)
-    made.values = {"bytes": np.array([size, size]), "psnr": np.array([psnr, psnr + 1]), "time_encode_ms": np.ones(2)}
-    made.tasks = {source: TaskScores(pose_errors=[np.full(3, error)] * 2) for source, error in pose.items()}
+    made.values = {"bytes": np.full(8, size), "psnr": np.linspace(psnr, psnr + 7, 8), "time_encode_ms": np.ones(8)}
+    made.tasks = {source: TaskScores(pose_errors=[np.full(3, error)] * 8) for source, error in pose.items()}
     return made
 
 

@@ -93,6 +93,53 @@ def test_several_rates_of_ours_are_two_curves() -> None:
     assert "ours spans 11 to 17, the other 20 to 29" in base["bd_rate_percent"]["refused"]
 
 
+class TestCodedData:
+    @staticmethod
+    def rows() -> list[dict[str, Any]]:
+        """Files of ours take as much as JPEG's, of which 0.05 bpp are a container; JPEG has none."""
+        rows = [row("jpeg", rate, psnr=value, coded_bpp=rate) for rate, value in ANCHOR]
+        return rows + [row("ours", rate, psnr=value, coded_bpp=rate - 0.05) for rate, value in ANCHOR]
+
+    def test_has_a_rate_of_its_own(self) -> None:
+        (found,) = delta_rows(self.rows(), "ours", ["jpeg"], {"psnr": "higher"})
+        assert found["bd_rate_percent"]["value"] == pytest.approx(0)
+        expected = delta(bd_rate([(rate - 0.05, value) for rate, value in ANCHOR], ANCHOR, True))
+        assert found["bd_rate_coded_percent"]["value"] == pytest.approx(expected.value)
+        assert found["bd_rate_coded_percent"]["value"] < -20
+
+    def test_is_refused_where_one_point_has_none(self) -> None:
+        rows = self.rows()
+        del rows[1]["coded_bpp"]
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+        assert found["bd_rate_percent"]["value"] == pytest.approx(0)
+        assert "not counted for every point" in found["bd_rate_coded_percent"]["refused"]
+
+    def test_of_no_bits_has_no_delta(self) -> None:
+        rows = self.rows()
+        rows[4]["coded_bpp"] = 0.0
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+        assert found["bd_rate_coded_percent"] == {"refused": "our curve has a point of no bits"}
+
+    def test_has_chance_of_its_own(self) -> None:
+        rows, drawn = self.rows(), np.random.default_rng(0).normal(0, 0.3, 200)
+        samples = [
+            {
+                "bpp": np.full(200, one["bpp"]),
+                "coded_bpp": np.full(200, one["coded_bpp"]),
+                "psnr": one["psnr"] + drawn,
+            }
+            for one in rows
+        ]
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, samples)
+        low, high = found["bd_rate_coded_percent"]["chance"]
+        assert low <= found["bd_rate_coded_percent"]["value"] <= high
+        for one in samples:
+            del one["coded_bpp"]
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, samples)
+        assert found["bd_rate_coded_percent"]["chance"] is None
+        assert found["bd_rate_percent"]["chance"] is not None
+
+
 class TestChance:
     @staticmethod
     def rounds(noise: float, metric: str = "psnr") -> tuple[list[dict[str, Any]], list[dict[str, np.ndarray]]]:

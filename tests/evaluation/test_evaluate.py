@@ -14,7 +14,7 @@ from lgc.baselines.make import make_codec
 from lgc.bitstream.codec import LayeredCodec
 from lgc.data.shards import Split
 from lgc.evaluation.evaluate import Layered, Plan, Work, count_tasks, evaluate
-from lgc.evaluation.measure import Bench, measure_baseline, measure_layered
+from lgc.evaluation.measure import Bench, full_float32, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.image import psnr
@@ -50,6 +50,9 @@ class CountingCodec:
 
     def decode(self, data: bytes) -> np.ndarray:
         return np.frombuffer(data, np.uint8).reshape(32, 32, 3)
+
+    def coded_bytes(self, data: bytes) -> int:
+        return len(data) - 72
 
     def describe(self, quality: int) -> Mapping[str, str]:
         return {"library": "none"}
@@ -117,6 +120,19 @@ class TestPoints:
         assert total.tolist() == values["bytes"].tolist()
         assert set(values["estimated_bits_semantic"].tolist()) == {100.0}
 
+    def test_coded_data_is_what_no_container_takes(self, points: dict[str, Point], bench: Bench) -> None:
+        ours, base = points["ours"].values, points["ours base"].values
+        container = ours["header_bytes"] + 2 * 4  # a checksum a layer
+        assert ours["coded_bytes"].tolist() == (ours["bytes"] - container).tolist()
+        assert base["coded_bytes"].tolist() == (ours["bytes_semantic"] - 4).tolist()
+        coded = 8 * ours["coded_bytes"]
+        for layer in ("semantic", "reconstruction"):
+            coded = coded - ours[f"ideal_bits_{layer}"] - ours[f"termination_bits_{layer}"]
+        assert coded.tolist() == pytest.approx([0] * len(bench), abs=1e-6)
+        assert points["store 1"].values["coded_bytes"].tolist() == [3000] * len(bench)
+        assert points["jpeg 10"].values["coded_bytes"].tolist() == (points["jpeg 10"].values["bytes"] - 18).tolist()
+        assert points["original"].rates["coded_bpp"].tolist() == [24] * len(bench)
+
     def test_who_reads_what(self, points: dict[str, Point], bench: Bench) -> None:
         assert {key: sorted(point.tasks) for key, point in points.items()} == {
             "original": ["rgb"],
@@ -179,6 +195,28 @@ class TestCache:
             other = replace(bench, split=Split(shards, "val"))
         evaluate(plan(other, codec, [(store, [quality])], **identity), tmp_path, Bar())
         assert store.encoded == before + len(other)
+
+    @pytest.mark.parametrize("change", ["device", "torch"])
+    def test_blocks_of_another_device_or_torch_are_not_joined(
+        self, bench: Bench, codec: LayeredCodec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+    ) -> None:
+        class Stops(Bar):
+            def __call__(self, name: str) -> Callable[[int], None]:
+                super().__call__(name)
+                raise KeyboardInterrupt  # there may be no such device to measure on
+
+        evaluate(plan(bench, codec), tmp_path, Bar())
+        other = bench
+        if change == "device":
+            other = replace(bench, device=torch.device("cuda", 0))
+        else:
+            monkeypatch.setattr(torch, "__version__", "0.4.1")
+        for one, name in ((other, "original"), (replace(bench, device=torch.device("cpu", 0)), "original (cached)")):
+            bar = Stops()
+            with pytest.raises(KeyboardInterrupt):
+                evaluate(plan(one, codec), tmp_path, bar)
+            assert bar.names == [name]
+            monkeypatch.undo()
 
     def test_another_limit_uses_the_blocks_that_are_there(
         self, bench: Bench, codec: LayeredCodec, tmp_path: Path
@@ -255,6 +293,52 @@ class TestCache:
             for cache in ("cache", "empty")
         )
         assert stale.tasks["semantic"].values() == fresh.tasks["semantic"].values()
+
+
+class TestFullFloat32:
+    """Whether a GPU's products are rounded to ten bits."""
+
+    SWITCHES = (torch.backends.cuda.matmul, torch.backends.cudnn)
+
+    def allowed(self) -> list[bool]:
+        return [switch.allow_tf32 for switch in self.SWITCHES]
+
+    @pytest.fixture(autouse=True, params=[(True, True), (True, False), (False, True)])
+    def before(self, request: pytest.FixtureRequest) -> Iterator[list[bool]]:
+        found = self.allowed()
+        self.allow(request.param)
+        yield list(request.param)
+        self.allow(found)
+
+    def allow(self, allowed: Sequence[bool]) -> None:
+        for switch, value in zip(self.SWITCHES, allowed, strict=True):
+            switch.allow_tf32 = value
+
+    def test_is_off_inside_and_restored(self, before: list[bool]) -> None:
+        with full_float32():
+            assert self.allowed() == [False, False]
+        assert self.allowed() == before
+        with pytest.raises(KeyboardInterrupt), full_float32():
+            raise KeyboardInterrupt
+        assert self.allowed() == before
+
+    def test_is_off_while_anything_is_measured(self, bench: Bench, codec: LayeredCodec, before: list[bool]) -> None:
+        seen = []
+
+        def look(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+            seen.append(self.allowed())
+            return x_hat.mean(dim=(1, 2, 3))
+
+        def feel(x: torch.Tensor) -> torch.Tensor:
+            seen.append(self.allowed())
+            return x.mean(dim=(1, 2, 3))[:, None]
+
+        watched, rows = replace(bench, metrics={"look": look}, extractors={"feel": feel}), range(2)
+        measure_originals(watched, rows)
+        measure_baseline(CountingCodec(), 1, watched, rows)
+        measure_layered("ours", codec, watched, None, rows)
+        assert seen == [[False, False]] * 7
+        assert self.allowed() == before
 
 
 def test_timings_of_every_path(bench: Bench, codec: LayeredCodec) -> None:

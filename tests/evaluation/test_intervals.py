@@ -5,12 +5,17 @@ import pytest
 
 from lgc.evaluation import intervals
 from lgc.evaluation.intervals import (
+    LEAST_PICTURES,
     Estimate,
+    detail_intervals,
+    log_ratio_interval,
     mean_interval,
+    mean_rounds,
     repeats_interval,
     task_differences,
     task_intervals,
     task_ratios,
+    task_rounds,
 )
 from lgc.metrics.tasks import TaskScores
 
@@ -48,6 +53,41 @@ class TestMean:
         assert 180 <= covered <= 199
 
 
+class TestFew:
+    """Below a number of pictures there are values and no intervals."""
+
+    def test_means(self) -> None:
+        values = np.arange(LEAST_PICTURES, dtype=np.float64)
+        assert mean_interval(values[1:], 50) == Estimate(4.0, None, None)
+        assert mean_interval(np.ones(1), 50).as_dict() == {"value": 1.0, "low": None, "high": None}
+        assert mean_rounds(values[1:], 50) is None
+        found = mean_interval(values, 50)
+        assert found.low < found.value == 3.5 < found.high
+
+    def test_each_task_by_its_own_annotations(self) -> None:
+        errors = [np.full(3, float(error)) for error in range(1, LEAST_PICTURES)]
+        right = np.zeros((19, 19), np.int64)
+        right[3, 3], right[3, 4] = 9, 1
+        scores = TaskScores(confusion=[right] * LEAST_PICTURES, pose_errors=errors)
+        for found in (
+            task_intervals(scores, 20),
+            task_differences(scores, scores, 20),
+            task_ratios(scores, scores, 20),
+        ):
+            assert sorted(found) == ["mean_f1", "miou", "pixel_accuracy", "pose_error"]
+            assert found["pose_error"] == Estimate(found["pose_error"].value)
+            assert found["miou"].low == found["miou"].value == found["miou"].high
+        assert "pose_error" not in task_rounds(scores, 20)
+        details = detail_intervals(scores, 20)
+        assert {estimate.low for estimate in details["pose_error"].values()} == {None}
+        assert details["class_iou"] == {"eye_g": Estimate(0.9, 0.9, 0.9)}
+
+    def test_log_ratios(self) -> None:
+        a, b = np.full((LEAST_PICTURES, 2), 4.0), np.full((LEAST_PICTURES, 2), 2.0)
+        assert log_ratio_interval(a, b, 20) == Estimate(2.0, 2.0, 2.0)
+        assert log_ratio_interval(a[1:], b[1:], 20) == Estimate(2.0)
+
+
 class TestPairs:
     def test_pictures_are_paired(self) -> None:
         """Two codecs that differ by a constant differ surely, however much pictures differ."""
@@ -61,6 +101,19 @@ class TestPairs:
         assert (difference.value, difference.low, difference.high) == pytest.approx((1, 1, 1))
         ratio = task_ratios(poses(2 * errors), poses(errors), 100)["pose_error"]
         assert (ratio.value, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
+
+    def test_means_over_the_same_classes(self) -> None:
+        """One codec says a pixel of a class where it is not; rounds without its only picture have it not at all."""
+        right, with_class, slip = (np.zeros((19, 19), np.int64) for _ in range(3))
+        right[0, 0], right[1, 1] = 900, 100
+        with_class[0, 0], with_class[5, 5] = 900, 100
+        slip[0, 0], slip[0, 5], slip[1, 1] = 899, 1, 100
+        a = TaskScores(confusion=[with_class, slip, *[right] * 31])
+        b = TaskScores(confusion=[with_class, right, *[right] * 31])
+        found = task_differences(a, b, 400)
+        for name in ("miou", "mean_f1"):
+            assert -0.01 < found[name].low < found[name].value < 0
+            assert found[name].high <= 0
 
     def test_only_what_both_have(self) -> None:
         both = TaskScores(pose_errors=[np.ones(3)] * 4, attribute_hits=[np.array([[1, 1], [0, 1]] * 20, np.int8)] * 4)
@@ -88,7 +141,7 @@ class TestTasks:
 
     def test_rare_metric_ignores_rounds_without_it(self) -> None:
         """Balanced accuracy exists only where a resample has both values."""
-        pairs = [np.array([[1, 1]] * 40, np.int8)] + [np.array([[0, 0]] * 40, np.int8)] * 3
+        pairs = [np.array([[1, 1]] * 40, np.int8)] + [np.array([[0, 0]] * 40, np.int8)] * 7
         found = task_intervals(TaskScores(attribute_hits=pairs), 100)
         assert found["attribute_balanced_accuracy"] == Estimate(1, 1, 1)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lgc.evaluation.figures import labelled_sheet, rate_quality
+from lgc.evaluation.intervals import mean_interval
 from lgc.evaluation.points import Point
 from lgc.evaluation.summary import (
     account,
@@ -23,29 +24,37 @@ PIXELS = 1024
 
 
 def point(codec: str, setting: str, size: float, psnr: float | None = None, **tasks: float) -> Point:
-    """Two pictures of ``size`` bytes on average; ``tasks`` are pose errors by what was analysed."""
+    """Eight pictures of ``size`` bytes on average; ``tasks`` are pose errors by what was analysed."""
     made = Point(codec, setting, PIXELS)
-    made.values["bytes"] = np.array([size - 10, size + 10])
+    made.values["bytes"] = np.array([size - 10, size + 10] * 4)
     if psnr is not None:
-        made.values["psnr"] = np.array([psnr, psnr])
+        made.values["psnr"] = np.full(8, psnr)
     for source, error in tasks.items():
-        made.tasks[source] = TaskScores(pose_errors=[np.full(3, error)] * 2)
+        made.tasks[source] = TaskScores(pose_errors=[np.full(3, error)] * 8)
     return made
+
+
+def few(made: Point) -> Point:
+    """The first seven of its pictures."""
+    return Point(
+        made.codec, made.setting, PIXELS, {name: values[:7] for name, values in made.values.items()},
+        {source: TaskScores(pose_errors=scores.pose_errors[:7]) for source, scores in made.tasks.items()},
+    )  # fmt: skip
 
 
 def with_account(made: Point) -> Point:
     """200 bytes: 11 of header, 60 and 129 of payload."""
     made.values |= {
-        "bytes": np.array([200.0, 200.0]),
-        "header_bytes": np.array([11.0, 11.0]),
-        "bytes_semantic": np.array([60.0, 60.0]),
-        "bytes_reconstruction": np.array([129.0, 129.0]),
-        "ideal_bits_semantic": np.array([440.0, 440.0]),
-        "ideal_bits_reconstruction": np.array([992.0, 992.0]),
-        "termination_bits_semantic": np.array([8.0, 8.0]),
-        "termination_bits_reconstruction": np.array([8.0, 8.0]),
-        "estimated_bits_semantic": np.array([400.0, 400.0]),
-        "estimated_bits_reconstruction": np.array([1000.0, 1000.0]),
+        "bytes": np.full(8, 200.0),
+        "header_bytes": np.full(8, 11.0),
+        "bytes_semantic": np.full(8, 60.0),
+        "bytes_reconstruction": np.full(8, 129.0),
+        "ideal_bits_semantic": np.full(8, 440.0),
+        "ideal_bits_reconstruction": np.full(8, 992.0),
+        "termination_bits_semantic": np.full(8, 8.0),
+        "termination_bits_reconstruction": np.full(8, 8.0),
+        "estimated_bits_semantic": np.full(8, 400.0),
+        "estimated_bits_reconstruction": np.full(8, 1000.0),
     }
     return made
 
@@ -79,14 +88,19 @@ class TestAccount:
         assert found["gap_to_estimate_percent"] == pytest.approx(100 * (181 / 175 - 1))
 
     def test_intervals_are_around_the_values(self, points: list[Point]) -> None:
-        points[1].values["bytes"] = np.array([190.0, 210.0])
-        points[1].values["ideal_bits_semantic"] = np.array([360.0, 520.0])
+        points[1].values["bytes"] = np.array([190.0, 210.0] * 4)
+        points[1].values["ideal_bits_semantic"] = np.array([360.0, 520.0] * 4)
         found, intervals = account(points[1]), account_intervals(points[1], rounds=100)
         assert list(found) == list(intervals)
-        assert intervals["file_bytes"] == {"value": 200, "low": 190, "high": 210}
+        assert intervals["file_bytes"] == mean_interval(points[1].values["bytes"], 100).as_dict()
+        assert 190 < intervals["file_bytes"]["low"] < 200 < intervals["file_bytes"]["high"] < 210
         assert intervals["checksum_bytes"] == {"value": 8, "low": 8, "high": 8}
         gap = intervals["exactness_cost_percent"]
         assert gap["low"] < gap["value"] == found["exactness_cost_percent"] < gap["high"]
+
+    def test_of_few_pictures_without_intervals(self, points: list[Point]) -> None:
+        found, intervals = account(few(points[1])), account_intervals(few(points[1]), rounds=100)
+        assert intervals == {name: {"value": value, "low": None, "high": None} for name, value in found.items()}
 
     def test_without_an_estimate(self, points: list[Point]) -> None:
         for name in ("semantic", "reconstruction"):
@@ -111,6 +125,10 @@ def test_rounds_of_curves_have_the_rows_own_names(points: list[Point]) -> None:
         assert rounds["analysis.pose_error"][0] == one["analysis.pose_error"]
 
 
+def test_few_pictures_have_no_rounds(points: list[Point]) -> None:
+    assert curve_rounds([few(one) for one in points], 20) == [{}] * len(points)
+
+
 def test_differences_are_paired_and_signed(points: list[Point]) -> None:
     found = differences({p.key: p for p in points}, "joint", "frozen", rounds=20)
     assert found["full"]["psnr"]["value"] == 1
@@ -126,7 +144,7 @@ def test_summary_has_everything_and_is_json(points: list[Point]) -> None:
     jpeg = found["codecs"]["jpeg 10"]
     assert jpeg["bpp"]["value"] == 8 * 400 / 1024
     assert jpeg["bpp"]["low"] <= jpeg["bpp"]["value"] <= jpeg["bpp"]["high"]
-    assert jpeg["images"] == 2
+    assert jpeg["images"] == 8
     assert jpeg["tasks_rgb"]["pose_error"]["value"] == 5
     assert sorted(jpeg) == ["bpp", "images", "psnr", "tasks_rgb"]
     assert sorted(found["codecs"]["joint"]) == ["bpp", "images", "psnr", "tasks_both", "tasks_rgb"]
@@ -135,6 +153,14 @@ def test_summary_has_everything_and_is_json(points: list[Point]) -> None:
     assert found["against_reference"]["joint both"]["pose_error"]["value"] == 1.25
     assert found["joint_minus_frozen"]["full"]["psnr"]["value"] == 1
     json.dumps(found, allow_nan=False)
+
+
+def test_summary_of_few_pictures_has_no_intervals(points: list[Point]) -> None:
+    assert "null" not in json.dumps(summarise(points, 20, ["joint", "frozen"]))
+    found = summarise([few(one) for one in points], 20, ["joint", "frozen"])
+    assert '"low": null, "high": null' in json.dumps(found, allow_nan=False)
+    assert found["codecs"]["jpeg 10"]["psnr"] == {"value": 27, "low": None, "high": None}
+    assert found["joint_minus_frozen"]["full"]["tasks_both"]["pose_error"] == {"value": -2, "low": None, "high": None}
 
 
 def test_rows_of_curves(points: list[Point]) -> None:

@@ -30,13 +30,13 @@ def said(*pictures: dict[int, tuple[int, int]]) -> TaskScores:
 
 class TestParsing:
     def test_by_hand(self) -> None:
-        """Class 0: 6 of 8 + 1; class 1: 3 of 4 + 2; class 5 is predicted but never true."""
+        """Class 0: 6 of 8 + 1; class 1: 3 of 4 + 1; class 5 is never true and counts by what it takes from 0."""
         values = parsed({(0, 0): 6, (0, 1): 1, (0, 5): 1, (1, 1): 3, (1, 0): 1}).values()
-        iou = [6 / 9, 3 / 5, 0.0]
-        f1 = [12 / 15, 6 / 8, 0.0]
+        iou = [6 / 9, 3 / 5]
+        f1 = [12 / 15, 6 / 8]
         assert values == {
-            "miou": pytest.approx(sum(iou) / 3),
-            "mean_f1": pytest.approx(sum(f1) / 3),
+            "miou": pytest.approx(sum(iou) / 2),
+            "mean_f1": pytest.approx(sum(f1) / 2),
             "pixel_accuracy": pytest.approx(9 / 12),
         }
 
@@ -49,10 +49,20 @@ class TestParsing:
         scores.add_masks(np.full((1, 10, 10), 3), np.full((1, 10, 10), 3))
         scores.add_masks(np.full((1, 1, 1), 4), np.full((1, 1, 1), 3))
         assert scores.values()["pixel_accuracy"] == pytest.approx(100 / 101)
-        assert scores.values()["miou"] == pytest.approx((100 / 101 + 0) / 2)
-        found = scores.details()
-        assert found["class_iou"] == {"eye_g": pytest.approx(100 / 101), "l_eye": 0}
-        assert found["class_f1"] == {"eye_g": pytest.approx(200 / 201), "l_eye": 0}
+        assert scores.values()["miou"] == pytest.approx(100 / 101)
+
+    def test_classes_are_those_of_the_truth(self) -> None:
+        """Class 3 is true and never said, class 4 the other way round."""
+        found = parsed({(0, 0): 6, (0, 4): 2, (3, 0): 1}).details()
+        assert found["class_iou"] == {"background": pytest.approx(6 / 9), "eye_g": 0}
+        assert found["class_f1"] == {"background": pytest.approx(12 / 15), "eye_g": 0}
+
+    def test_a_round_without_a_class_leaves_it_out_whatever_was_said(self) -> None:
+        with_class, without = ({(0, 0): 9, (0, 5): 1} | more for more in ({(5, 5): 4}, {}))
+        scores = TaskScores(parsed(with_class).confusion + parsed(without).confusion)
+        found = scores.sampled({"confusion": np.array([[1.0, 1.0], [0.0, 2.0]])})
+        assert found["miou"].tolist() == pytest.approx([(18 / 20 + 4 / 6) / 2, 18 / 20])
+        assert found["mean_f1"].tolist() == pytest.approx([(36 / 38 + 8 / 10) / 2, 36 / 38])
 
     def test_unlabelled_pixels_and_pictures_do_not_count(self) -> None:
         scores = TaskScores()

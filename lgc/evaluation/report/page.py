@@ -13,6 +13,7 @@ import yaml
 
 from lgc.errors import LgcError, without_secrets
 from lgc.evaluation.names import GALLERY, key_of
+from lgc.evaluation.points import CODED_BPP
 from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results
@@ -184,7 +185,8 @@ def _axes(results: Results) -> list[dict[str, Any]]:
     """Metrics that the plot offers."""
     keys = [key_of(row) for row in results.rows if row["codec"] != "original"]
     axes = []
-    names = [*results.picture_metrics, *(f"{source}.{task}" for source in _SOURCES for task in TASKS)]
+    names = [name for name in results.picture_metrics if name != CODED_BPP]
+    names += [f"{source}.{task}" for source in _SOURCES for task in TASKS]
     for name in names:
         if any(results.value(key, name) for key in keys):
             source, _, metric = name.rpartition(".")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lgc.evaluation.information import ADDED
+from lgc.evaluation.intervals import LEAST_PICTURES
 from lgc.evaluation.names import key_of
 from lgc.evaluation.report.results import Interval, Results
 
@@ -52,8 +53,10 @@ def codecs(results: Results) -> Table:
         ["codec", *(results.label(name) for name in shown)],
         rows,
         f"Means over {results.details['run']['data']['measured']} pictures, 95 % bootstrap intervals over pictures. "
+        f"Of fewer than {LEAST_PICTURES} there is no interval, here or below, and no verdict of better or worse. "
         "Task columns: for our files, heads on the coded layers; for the others, the RGB reference on decoded "
-        "pictures. (floor): the codec cannot spend less. " + TRAINED_ON,
+        "pictures. (floor): the codec cannot spend less. Rate of coded data: files without their containers, most of "
+        "a file at the lowest rates; what is compared at a rate is so at that of whole files. " + TRAINED_ON,
     )
 
 
@@ -99,7 +102,8 @@ def deltas(results: Results) -> Table:
                 entry["ours"],
                 results.label(name),
                 " / ".join(map(str, entry["points"])),
-                rate.get("refused") or f"{_by_chance(rate, 1)} % over {_span(rate, name)}",
+                _rate(rate, name),
+                _rate(entry.get("bd_rate_coded_percent", {"refused": ""}), name),
                 metric.get("refused")
                 or f"{_by_chance(metric, 3)} over {metric['low']:.3f} to {metric['high']:.3f} bpp",
             ]
@@ -114,11 +118,16 @@ def deltas(results: Results) -> Table:
     return Table(
         "deltas",
         "Bjontegaard deltas of our curve",
-        ["against", "ours", "metric", "points, ours / theirs", "BD-rate", "BD-metric"],
+        ["against", "ours", "metric", "points, ours / theirs", "BD-rate", "BD-rate of coded data", "BD-metric"],
         rows,
-        f"{curve} BD-rate below 0: we need fewer bits. Refused where the curves share no interval. "
+        f"{curve} BD-rate below 0: we need fewer bits. It counts whole files; of coded data, what is left of either "
+        "without its container. BD-metric is over rates of whole files. Refused where the curves share no interval. "
         f"In brackets 95 % intervals by pictures drawn; absent where a round in twenty gives no delta. {TRAINED_ON}",
     )
+
+
+def _rate(delta: Mapping[str, Any], metric: str) -> str:
+    return delta["refused"] if "refused" in delta else f"{_by_chance(delta, 1)} % over {_span(delta, metric)}"
 
 
 def paired(results: Results) -> Table:

@@ -29,6 +29,13 @@ def test_everything_is_inside(page: str) -> None:
     assert not re.findall(r"\{\{\w+\}\}", ours)
 
 
+def test_one_rate_is_not_drawn_over_another(evaluated: Path) -> None:
+    results = read_results(evaluated / "outputs" / "evaluate")
+    assert "coded_bpp" in results.picture_metrics
+    assert {"psnr", "rgb.miou"} <= {axis["id"] for axis in module._axes(results)}
+    assert "coded_bpp" not in {axis["id"] for axis in module._axes(results)}
+
+
 def test_links_to_every_run(page: str) -> None:
     for stage, run in (("pipeline", "def"), ("evaluate", "abc")):
         assert f'<a href="http://127.0.0.1:5000/#/experiments/7/runs/{run}">{stage}</a>' in page

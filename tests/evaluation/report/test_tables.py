@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from lgc.errors import LgcError
+from lgc.evaluation.names import key_of
 from lgc.evaluation.report.markdown import to_markdown
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results, read_results
-from lgc.evaluation.report.tables import Table, all_tables, deltas, number, verdicts
+from lgc.evaluation.report.tables import Table, all_tables, deltas, number, paired, verdicts
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,25 @@ def test_every_codec_at_every_setting(results: Results, tables: dict[str, Table]
     assert names[:5] == ["original", "joint", "joint base", "separate", "separate base"]
     assert names[5:7] == ["given", "given base"]
     assert names[7:] == ["jpeg 0 (floor)", "jpeg 50", "webp 10"]  # 10 is not the least that WebP can do
+    assert table.columns[1:3] == ["rate (bits per pixel) ↓", "rate of coded data (bits per pixel) ↓"]
+    for row, cells in zip(results.rows, table.rows, strict=True):
+        assert cells[2] == number(results.value(key_of(row), "coded_bpp"))
     psnr = table.columns.index("PSNR (dB) ↑ †")
     assert table.rows[0][psnr] == ""  # an original has no distance from itself
     assert table.rows[1][psnr] == number(results.value("joint", "psnr"), "psnr")
+
+
+def test_coded_data_is_less_than_a_file(results: Results) -> None:
+    for row in results.rows:
+        whole, coded = float(row["bpp"]), float(row["coded_bpp"])
+        assert coded < whole or row["codec"] == "original"
+        assert coded == pytest.approx(results.value(key_of(row), "coded_bpp").value)
+    jpeg = {
+        row["setting"]: float(row["bpp"]) - float(row["coded_bpp"]) for row in results.rows if row["codec"] == "jpeg"
+    }
+    assert jpeg == pytest.approx({"0": 8 * 18 / 1024, "50": 8 * 18 / 1024})
+    headline = json.loads((results.folder / "headline.json").read_text())
+    assert list(headline["joint"])[:2] == ["bpp", "coded_bpp"]
 
 
 def test_what_was_trained_on_is_marked_wherever_it_appears(results: Results, tables: dict[str, Table]) -> None:
@@ -65,6 +82,7 @@ def test_deltas_are_numbers_or_reasons(tables: dict[str, Table]) -> None:
     rows = tables["deltas"].rows
     assert {row[0] for row in rows} == {"jpeg", "webp", "given"}
     assert all("1 point, 2 are needed" in " ".join(row) for row in rows if row[0] == "webp")
+    assert all(row[5] and "not counted" not in row[5] for row in rows)
 
 
 def test_deltas_show_what_chance_does(results: Results) -> None:
@@ -74,8 +92,10 @@ def test_deltas_show_what_chance_does(results: Results) -> None:
     entry |= {"bd_rate_percent": rate, "bd_metric": metric}
     changed = replace(results, details={**results.details, "deltas": [entry]})
     assert deltas(changed).rows[0][4:] == [
-        "-12.3 [-14.0, -10.5] % over 20.00 to 22.00 (50 % of both)", "+0.500 over 0.100 to 0.200 bpp",
+        "-12.3 [-14.0, -10.5] % over 20.00 to 22.00 (50 % of both)", "", "+0.500 over 0.100 to 0.200 bpp",
     ]  # fmt: skip
+    entry["bd_rate_coded_percent"] = {**rate, "value": 3.0, "chance": None}  # results of before had none
+    assert deltas(changed).rows[0][5] == "+3.0 % over 20.00 to 22.00 (50 % of both)"
 
 
 def test_verdicts_follow_the_intervals(results: Results) -> None:
@@ -86,6 +106,15 @@ def test_verdicts_follow_the_intervals(results: Results) -> None:
         assert marks["psnr"] == (1 if low > 0 else -1 if high < 0 else 0)
         pose = entry["tasks_analysis"]["pose_error"]
         assert marks["analysis.pose_error"] == (-1 if pose["low"] > 0 else 1 if pose["high"] < 0 else 0)
+
+
+def test_without_an_interval_there_is_no_verdict(results: Results, tables: dict[str, Table]) -> None:
+    few = [{**entry, "psnr": {"value": 1.0, "low": None, "high": None}} for entry in results.details["paired"]]
+    changed = replace(results, details={**results.details, "paired": few})
+    assert all("psnr" not in verdict.marks and "ssim" in verdict.marks for verdict in verdicts(changed))
+    table = paired(changed)
+    assert {row[table.columns.index("PSNR (dB) ↑ †")] for row in table.rows} == {"1.00"}
+    assert "Of fewer than 8 there is no interval" in tables["codecs"].note
 
 
 def test_the_paper_is_quoted_only_where_it_is_public(tables: dict[str, Table]) -> None:

@@ -37,7 +37,8 @@
       const text = values.map((v) => (v[name] ? digits(v[name][0]) : "–")).join(" | ");
       row.append(make("span", {}, name.replaceAll("_", " ")), track, make("span", {}, text));
       row.title = values.map((v, i) => (v[name]
-        ? `${chosen[i].label}: ${digits(v[name][0])} [${digits(v[name][1])}, ${digits(v[name][2])}]` : "")).join("\n");
+        ? `${chosen[i].label}: ${digits(v[name][0])}`
+          + (v[name][1] < v[name][2] ? ` [${digits(v[name][1])}, ${digits(v[name][2])}]` : "") : "")).join("\n");
       return row;
     }));
   };
