@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
+from typing import Final
 
 from lgc.baselines import NETWORKS, QUALITIES
 from lgc.config.ranges import range_rules
@@ -14,6 +15,9 @@ from lgc.metrics import NAMES as METRICS
 from lgc.models.analysis import HEADS
 from lgc.models.transforms import STRIDE
 from lgc.training.objectives import TaskWeights
+
+SYNTHETIC: Final = "synthetic"
+"""Name of the built-in data set, which is under CC0."""
 
 
 def check_values(config: Config) -> None:
@@ -29,6 +33,11 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     side = data.image_size
     fits = 2 * STRIDE <= side <= MAX_SIDE and side % STRIDE == 0  # LPIPS sees nothing in 16 pixels
     yield "data.image_size", fits, side, f"a multiple of {STRIDE} from {2 * STRIDE} to {MAX_SIDE}"
+    ours = data.source is None or data.name != SYNTHETIC  # its licence would be written into models of other pictures
+    needed = "another name where data.source is set; set data.name and data.licence, models carry both"
+    yield "data.name", ours, data.name, needed
+    shares = data.synthetic.splits
+    yield "data.synthetic.splits", all(shares), shares, "above 0 each: every split needs pictures"
     yield "data.mask_size", 1 <= data.mask_size <= MAX_SIDE, data.mask_size, f"1 to {MAX_SIDE}"
     for key, widths in (("model", model.widths), ("model.reference", model.reference.widths)):
         yield f"{key}.widths.depth", widths.depth >= 1, widths.depth, "at least 1"

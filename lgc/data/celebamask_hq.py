@@ -9,7 +9,7 @@
     root/CelebA-HQ-to-CelebA-mapping.txt
 
 A part without pixels has no mask file; an image without any mask file counts as not annotated. Every
-annotation may be missing, for the whole set or for single images.
+annotation may be missing, for the whole set or for single images. Leading zeros of a number count nowhere.
 
 Source of layout, split and mask precedence: https://github.com/switchablenorms/CelebAMask-HQ
 (``face_parsing/Data_preprocessing/g_mask.py`` and ``g_partition.py``).
@@ -67,7 +67,11 @@ class Listing:
     root: Path
     samples: tuple[Sample, ...]
     problems: tuple[str, ...]
-    """One line each: missing annotation files, unparsable rows, files that name no sample."""
+    """One line each: missing annotation files, unparsable rows, annotations without a picture, and the reverse."""
+    strays: tuple[str, ...] = ()
+    """Those of them for annotations that match no picture."""
+    unmapped: tuple[str, ...] = ()
+    """Those of them for pictures that the official split leaves out."""
 
     def of(self, split: Split) -> tuple[Sample, ...]:
         """The samples of one split."""
@@ -90,24 +94,11 @@ def hashed_split(key: str) -> Split:
 def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> Listing:
     """List the data set at ``root`` without opening any picture.
 
-    Raises :class:`DataError` when there are no images, or when ``split="official"`` and the mapping
-    file is missing.
+    Raises :class:`DataError` when there are no images or two have one number, or when ``split="official"``
+    and the mapping file is missing.
     """
-    root = Path(root)
-    folder = root / IMAGES
-    if not root.is_dir():
-        kind = "a file, not the folder of a data set" if root.exists() else "no such folder"
-        raise DataError(f"{root}: {kind}; name one in the official CelebAMask-HQ layout")
-    if not folder.is_dir():
-        raise DataError(f"{root}: no folder {IMAGES}/; expected the official CelebAMask-HQ layout")
-    problems: list[str] = []
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _IMAGE_SUFFIXES and images.setdefault(path.stem, path) != path:
-            problems.append(f"{path.name}: there is also {images[path.stem].name}, left out")
-    if not images:
-        raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))})")
-
+    root, problems, strays = Path(root), list[str](), list[str]()
+    pictures = _list_pictures(root, problems)
     mapping = _read_mapping(root, problems)
     if split == "official" and not mapping:
         raise DataError(
@@ -116,26 +107,31 @@ def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> L
         )
     attributes = _read_attributes(root, problems)
     pose = _read_pose(root, problems)
-    parts = _list_parts(root, problems)
-    if strays := parts.keys() - images.keys():
-        problems.append(f"{MASKS}: {len(strays)} images have masks but no picture, e.g. {min(strays)}")
+    parts = _list_parts(root, problems, strays)
+    for file, found, kind in (
+        (ATTRIBUTE_FILE, attributes, "rows name no picture"),
+        (POSE_FILE, pose, "rows name no picture"),
+        (MASKS, parts, "images have masks but no picture"),
+    ):
+        if alone := found.keys() - pictures.keys():
+            strays.append(f"{file}: {len(alone)} {kind}, e.g. {min(alone, key=_natural)}")
 
-    samples = []
-    for key in sorted(images, key=_natural):
-        if split == "official" and key not in mapping:
-            problems.append(f"{images[key].name}: not in {MAPPING_FILE}, left out")
+    unmapped, samples = list[str](), list[Sample]()
+    for name, path in sorted(pictures.items(), key=lambda item: _natural(item[0])):
+        if split == "official" and name not in mapping:
+            unmapped.append(f"{path.name}: not in {MAPPING_FILE}, left out")
             continue
         samples.append(
             Sample(
-                key=key,
-                image=images[key],
-                split=official_split(mapping[key]) if split == "official" else hashed_split(key),
-                parts=parts.get(key, {}),
-                attributes=attributes.get(key),
-                pose=pose.get(key),
+                key=path.stem,
+                image=path,
+                split=official_split(mapping[name]) if split == "official" else hashed_split(path.stem),
+                parts=parts.get(name, {}),
+                attributes=attributes.get(name),
+                pose=pose.get(name),
             )
         )
-    return Listing(root, tuple(samples), tuple(problems))
+    return Listing(root, tuple(samples), (*problems, *strays, *unmapped), tuple(strays), tuple(unmapped))
 
 
 def read_mask(sample: Sample) -> np.ndarray | None:
@@ -194,12 +190,39 @@ def check_fits(sample: Sample, mask: tuple[int, ...], picture: tuple[int, ...]) 
         )
 
 
-def _natural(key: str) -> tuple[int, str]:
-    return (int(key), "") if key.isdigit() else (1 << 62, key)
+def _natural(name: str) -> tuple[int, str]:
+    return (len(name) if name.isdecimal() else 1 << 62, name)
+
+
+def _name(key: str) -> str:
+    """What pictures, rows and masks are matched by: 17 of 17 and of 00017, any other name as it is."""
+    return (key.lstrip("0") or "0") if key.isdecimal() else key
+
+
+def _list_pictures(root: Path, problems: list[str]) -> dict[str, Path]:
+    """Name -> file."""
+    folder = root / IMAGES
+    if not root.is_dir():
+        kind = "a file, not the folder of a data set" if root.exists() else "no such folder"
+        raise DataError(f"{root}: {kind}; name one in the official CelebAMask-HQ layout")
+    if not folder.is_dir():
+        raise DataError(f"{root}: no folder {IMAGES}/; expected the official CelebAMask-HQ layout")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in _IMAGE_SUFFIXES:
+            continue
+        first = found.setdefault(_name(path.stem), path)
+        if first.stem != path.stem:  # whose are the masks of that number?
+            raise DataError(f"{folder}: {first.name} and {path.name} have the same number; give one of them another")
+        if first != path:
+            problems.append(f"{path.name}: there is also {first.name}, left out")
+    if not found:
+        raise DataError(f"{folder}: holds no pictures ({', '.join(sorted(_IMAGE_SUFFIXES))})")
+    return found
 
 
 def _rows(path: Path, problems: list[str], header_lines: int) -> Iterator[tuple[str, list[str]]]:
-    """Yield (key, remaining fields) of each row after the header; a missing file is a problem."""
+    """Yield (name, remaining fields) of each row after the header; a missing file is a problem."""
     if not path.is_file():
         problems.append(f"{path.name}: missing")
         return
@@ -207,13 +230,13 @@ def _rows(path: Path, problems: list[str], header_lines: int) -> Iterator[tuple[
         for number, line in enumerate(lines):
             fields = line.split()
             if number >= header_lines and fields:
-                yield fields[0].rsplit(".", 1)[0], fields[1:]
+                yield _name(fields[0].rsplit(".", 1)[0]), fields[1:]
 
 
 def _read_mapping(root: Path, problems: list[str]) -> dict[str, int]:
     mapping = {}
     for key, fields in _rows(root / MAPPING_FILE, problems, header_lines=1):
-        if fields and fields[0].isdigit():
+        if fields and fields[0].isdecimal():
             mapping[key] = int(fields[0])
         else:
             problems.append(f"{MAPPING_FILE}: row {key} has no orig_idx")
@@ -226,14 +249,14 @@ def _read_attributes(root: Path, problems: list[str]) -> dict[str, tuple[int, ..
         with path.open(encoding="utf-8", errors="replace") as lines:
             names = tuple((lines.readline(), lines.readline())[1].split())
         if names != ATTRIBUTES:
-            problems.append(f"{ATTRIBUTE_FILE}: second line does not name the 40 attributes, ignored")
+            problems.append(f"{ATTRIBUTE_FILE}: second line does not name the {len(ATTRIBUTES)} attributes, ignored")
             return {}
     found = {}
     for key, fields in _rows(path, problems, header_lines=2):
         if len(fields) == len(ATTRIBUTES) and set(fields) <= {"-1", "0", "1"}:
             found[key] = tuple(int(value == "1") for value in fields)
         else:
-            problems.append(f"{ATTRIBUTE_FILE}: row {key} is not 40 values of -1 or 1")
+            problems.append(f"{ATTRIBUTE_FILE}: row {key} is not {len(ATTRIBUTES)} values of -1 or 1")
     return found
 
 
@@ -254,19 +277,22 @@ def _read_pose(root: Path, problems: list[str]) -> dict[str, tuple[float, float,
 _MASK_NAME: Final = re.compile(r"(\d+)_(\w+)\.png")
 
 
-def _list_parts(root: Path, problems: list[str]) -> dict[str, dict[str, Path]]:
+def _list_parts(root: Path, problems: list[str], strays: list[str]) -> dict[str, dict[str, Path]]:
+    """Name -> part -> mask file."""
     folder = root / MASKS
     found: dict[str, dict[str, Path]] = {}
     if not folder.is_dir():
         problems.append(f"{MASKS}/: missing")
         return found
-    unknown = 0
+    unknown: list[str] = []
     for path in sorted(folder.glob("*/*.png")):
         match = _MASK_NAME.fullmatch(path.name)
         if match is None or match[2] not in PARTS:
-            unknown += 1
+            unknown.append(path.name)
             continue
-        found.setdefault(str(int(match[1])), {})[match[2]] = path
+        found.setdefault(_name(match[1]), {})[match[2]] = path
     if unknown:
-        problems.append(f"{MASKS}: {unknown} files are not named NNNNN_<part>.png, ignored")
+        strays.append(f"{MASKS}: {len(unknown)} files are not named NNNNN_<part>.png, ignored, e.g. {unknown[0]}")
+    if loose := sorted(path.name for path in folder.glob("*.png")):
+        strays.append(f"{MASKS}: {len(loose)} files lie beside its folders 0/, 1/, ..., ignored, e.g. {loose[0]}")
     return found

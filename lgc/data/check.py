@@ -40,18 +40,32 @@ class DataReport:
     """Groups of pictures with the same bytes."""
     leaks: Sequence[Sequence[str]]
     """Groups of duplicates that lie in more than one split."""
+    strays: Sequence[str] = ()
+    """Those of the problems for annotations that match no picture."""
 
     @property
     def usable(self) -> bool:
         """Whether every split has pictures that can be read."""
         return all(report.images for report in self.splits.values())
 
+    @property
+    def verdict(self) -> str:
+        """What the data set can be used for, and what stands in the way of more."""
+        if not self.usable:
+            return "NOT usable: a split has no readable pictures"
+        if any(r.masks or r.attributes or r.pose for r in self.splits.values()):
+            return "usable"
+        if self.strays:
+            alike = "number pictures and rows 17.jpg where the masks are 00017_hair.png"
+            return f"usable for a codec alone: no annotation matches a picture ({self.strays[0]}); {alike}"
+        return "usable for a codec alone: no picture has an annotation"
+
     def show(self) -> None:
         """Print tables."""
         from rich.console import Console
         from rich.table import Table
 
-        console = Console()
+        console = Console(markup=False)  # a file's name may look like it
         table = Table(title=str(self.root))
         for name in ("split", "images", "masks", "attributes", "pose"):
             table.add_column(name, justify="left" if name == "split" else "right")
@@ -69,7 +83,7 @@ class DataReport:
             details.add_row(kind, text)
         if findings:
             console.print(details)
-        console.print("usable" if self.usable else "NOT usable: a split has no readable pictures")
+        console.print(self.verdict, soft_wrap=True)
 
 
 def check(root: Path | str, split_rule: Literal["official", "hash"] = "official") -> DataReport:
@@ -100,6 +114,7 @@ def check(root: Path | str, split_rule: Literal["official", "hash"] = "official"
         unreadable=unreadable,
         duplicates=[[s.image.name for s in group] for group in groups],
         leaks=[[s.image.name for s in group] for group in groups if len({s.split for s in group}) > 1],
+        strays=listing.strays,
     )
 
 

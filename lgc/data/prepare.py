@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from lgc import images
 from lgc.atomic import replacing_file, replacing_folder
-from lgc.data.celebamask_hq import SPLITS, Sample, check_fits, read_mask, scan
+from lgc.data.celebamask_hq import MAPPING_FILE, SPLITS, Listing, Sample, check_fits, read_mask, scan
 from lgc.data.labels import ATTRIBUTES, CLASSES
 from lgc.data.processes import mapping
 from lgc.data.shards import Manifest, ShardInfo, SplitInfo
@@ -70,7 +70,8 @@ def prepare(
     listing = scan(source, split_rule)
     chosen = {split: _limited(listing.of(split), limit) for split in SPLITS}
     if empty := [split for split in SPLITS if not chosen[split]]:
-        raise DataError(f"{source}: no pictures for {', '.join(empty)}; every split needs some")
+        why = _why_empty(listing, split_rule)
+        raise DataError(f"{source}: no pictures for {', '.join(empty)}; every split needs some ({why})")
     with replacing_folder(Path(out)) as folder, mapping(workers) as run:
         total, done, left_out, masks_left_out = sum(map(len, chosen.values())), 0, 0, 0
         splits: dict[str, SplitInfo] = {}
@@ -132,6 +133,15 @@ def load_row(sample: Sample, image_size: int, mask_size: int) -> Row | None:
         pose=np.full(3, np.nan, np.float32) if sample.pose is None else np.array(sample.pose, np.float32),
         broken_mask=broken_mask,
     )
+
+
+def _why_empty(listing: Listing, split_rule: Literal["official", "hash"]) -> str:
+    """The cause and the remedy of a split without pictures."""
+    if split_rule == "hash":
+        return f"there are {len(listing.samples)} in all; add some"
+    cause = listing.unmapped[0] if listing.unmapped else f"{MAPPING_FILE} puts none there"
+    more = f", and {len(listing.unmapped) - 1} more" if len(listing.unmapped) > 1 else ""
+    return f"{cause}{more}; set data.split_rule=hash, or see `lgc data check {listing.root}`"
 
 
 def _limited(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:

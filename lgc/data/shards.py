@@ -28,6 +28,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from lgc.data.celebamask_hq import SPLITS
+from lgc.data.labels import ATTRIBUTES
 from lgc.errors import DataError
 
 MANIFEST: Final = "manifest.json"
@@ -150,7 +151,7 @@ class Split:
 
     def attributes(self, rows: torch.Tensor) -> torch.Tensor:
         """int8 (B, 40); -1 where unknown."""
-        return self._gather("attributes", rows, torch.empty((len(rows), 40), dtype=torch.int8))
+        return self._gather("attributes", rows, torch.empty((len(rows), len(ATTRIBUTES)), dtype=torch.int8))
 
     def pose(self, rows: torch.Tensor) -> torch.Tensor:
         """float32 (B, 3) in degrees; NaN where unknown."""

@@ -28,4 +28,4 @@ def run_prepare() -> None:
             bar.close()
     splits = ", ".join(f"{name} {split.images} ({split.masks} masks)" for name, split in manifest.splits.items())
     unusable = f"{manifest.left_out} pictures, {manifest.masks_left_out} masks"
-    print(f"prepare: {manifest.name} {manifest.hash}: {splits}; unusable: {unusable}")
+    print(f"prepare: {manifest.name} {manifest.hash}, licence {manifest.licence}: {splits}; unusable: {unusable}")

@@ -68,7 +68,8 @@ def test_an_option_changes_what_it_says() -> None:
 
 
 def test_overrides_reach_the_configuration() -> None:
-    overrides = ["data.image_size=128", "model.widths.channels=[1,2,3]", "data.source=/a b", "train_codec.lr=1"]
+    overrides = ["data.image_size=128", "model.widths.channels=[1,2,3]", "data.source=/a b", "data.name=own",
+                 "train_codec.lr=1"]  # fmt: skip
     config = parse(compose(overrides, CONF))
     assert config.data.image_size == 128
     assert config.model.widths.channels == (1, 2, 3)

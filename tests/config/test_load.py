@@ -152,6 +152,11 @@ class TestCompose:
             ),
             ("train_codec.lr.x=2", "unknown key train_codec.lr.x; train_codec.lr is a single value"),
             ("model={a: 1}", "model has no such key; known: widths, fusion"),
+            ("rates={mid: {semantic: 1}}", "rates has no such key; to add one: +rates.NAME=..."),
+            (
+                "evaluate.baselines={jpg: [3]}",
+                "evaluate.baselines has no such key; to add one: +evaluate.baselines.NAME=",
+            ),
             (
                 "evaluate.models.theirs=/m",
                 "unknown key evaluate.models.theirs; to add it: +evaluate.models.theirs=...",
@@ -177,6 +182,11 @@ class TestCompose:
         assert "\n" not in str(error.value)
         assert "search path" not in str(error.value)
         assert "append" not in str(error.value)
+
+    def test_one_override_says_rates_and_perceptual_for_both_stages(self) -> None:
+        said = {"perceptual": 2.0, "rate_semantic": 3.0, "rate_reconstruction": 4.0}
+        raw = compose([f"train_codec.weights.{name}={value}" for name, value in said.items()], CONF)
+        assert said.items() <= raw["finetune_joint"]["codec"]["weights"].items()
 
     def test_of_several_mistakes_each_is_named(self) -> None:
         with pytest.raises(ConfigError, match=r"unknown key train_codec\.lrr; did you mean train_codec\.lr\?"):

@@ -73,6 +73,7 @@ def test_the_target_rate_sweep_takes_the_rates_out_of_the_space(params: dict[str
         ),
         (["sweep=null"], "sweep=null: must be one of rdp, smoke, target_rate"),
         (["sweep=rdp", "data=celebamask_hq"], r"compose it first \(lgc compose data=celebamask_hq\)"),
+        (["rdp"], r"rdp: is no KEY=VALUE; a sweep is chosen with lgc sweep sweep=rdp$"),
         (["sweep=rdp", "sweep.trials=0"], "sweep.trials = 0; it must be above 0"),
         (["sweep=rdp", "sweep.trails=3"], r"unknown key sweep\.trails; did you mean sweep\.trials\?"),
         (["sweep=rdp", "sweep.seed=-1"], "sweep.seed = -1; it must be at least 0"),

@@ -138,7 +138,47 @@ class TestScan:
         listing = scan(layout_at.root)
         assert list(listing.samples[0].parts) == ["skin"]
         assert "CelebAMask-HQ-mask-anno: 1 images have masks but no picture, e.g. 2001" in listing.problems
-        assert "CelebAMask-HQ-mask-anno: 1 files are not named NNNNN_<part>.png, ignored" in listing.problems
+        unknown = "CelebAMask-HQ-mask-anno: 1 files are not named NNNNN_<part>.png, ignored, e.g. 00000_moustache.png"
+        assert unknown in listing.problems
+
+    def test_annotations_without_a_picture_are_reported(self, layout_at: Any) -> None:
+        layout_at.images("0.jpg").mapping({"0": 0})
+        layout_at.attributes({"0.jpg": YES, "10.jpg": NO, "9.jpg": NO}).pose({"face0.jpg": "1 2 3"})
+        layout_at.mask(0, "hair", np.full((2, 2), 255))
+        layout_at.mask(0, "skin", np.full((2, 2), 255)).rename(
+            layout_at.root / celebamask_hq.MASKS / "00000_skin.png"
+        )
+        listing = scan(layout_at.root)
+        assert listing.strays == (
+            "CelebAMask-HQ-mask-anno: 1 files lie beside its folders 0/, 1/, ..., ignored, e.g. 00000_skin.png",
+            "CelebAMask-HQ-attribute-anno.txt: 2 rows name no picture, e.g. 9",
+            "CelebAMask-HQ-pose-anno.txt: 1 rows name no picture, e.g. face0",
+        )
+        assert set(listing.strays) <= set(listing.problems)
+
+    @pytest.mark.parametrize("row", ["00017.jpg", "17.jpg"])
+    def test_a_number_may_have_leading_zeros(self, layout_at: Any, row: str) -> None:
+        layout_at.images("00017.jpg", "00000.jpg", "2.jpg").mapping({row: 170_000, "0": 0, "00002": 1})
+        layout_at.attributes({row: YES}).pose({row: "1 2 3"})
+        layout_at.mask(17, "hair", np.full((2, 2), 255))
+        listing = scan(layout_at.root)
+        assert (listing.problems, [s.key for s in listing.samples]) == ((), ["00000", "2", "00017"])
+        (sample,) = listing.of("val")
+        assert (sample.attributes, sample.pose, list(sample.parts)) == ((1,) * 40, (1.0, 2.0, 3.0), ["hair"])
+
+    def test_leading_zeros_leave_the_hash_split_as_it_was(self, layout_at: Any) -> None:
+        names = [f"{number:05d}" for number in range(30)]
+        listing = scan(layout_at.images(*(f"{name}.jpg" for name in names)).root, "hash")
+        assert [s.split for s in listing.samples] == [hashed_split(name) for name in names]
+
+    def test_two_pictures_of_one_number(self, layout_at: Any) -> None:
+        layout_at.images("17.jpg", "00017.jpg").mapping({"17": 0})
+        with pytest.raises(DataError, match=r"CelebA-HQ-img: 00017\.jpg and 17\.jpg have the same number; give one"):
+            scan(layout_at.root)
+
+    def test_names_that_only_look_like_numbers(self, layout_at: Any) -> None:
+        layout_at.images("\u00b2.jpg").mapping({"\u00b2": 0}).pose({"9" * 5000: "1 2 3"})
+        assert [s.key for s in scan(layout_at.root).samples] == ["\u00b2"]
 
     def test_two_pictures_of_one_name_are_reported(self, layout_at: Any) -> None:
         layout_at.images("0.jpg", "0.png").mapping({"0": 0})
@@ -286,7 +326,10 @@ class TestRealData:
             for samples in [listing.of(split)]
         }
         assert found == {"train": (8845, 736, 8845), "val": (624, 125, 624), "test": (1373, 64, 1373)}
-        assert listing.problems == ("CelebAMask-HQ-pose-anno.txt: missing",)
+        assert listing.problems == (
+            "CelebAMask-HQ-pose-anno.txt: missing",
+            "CelebAMask-HQ-attribute-anno.txt: 19158 rows name no picture, e.g. 3",
+        )
 
     def test_a_mask_covers_a_face(self, real_faces: Path) -> None:
         sample = next(s for s in scan(real_faces).samples if s.parts)

@@ -90,6 +90,33 @@ def test_long_lists_are_cut_short_when_shown(layout_at: Any, capsys: pytest.Capt
     assert "usable" in shown
 
 
+def test_annotations_that_match_no_picture(layout_at: Any, capsys: pytest.CaptureFixture) -> None:
+    layout_at.images("a0.png", "a1.png", "a2.png").mapping({f"a{key}": value for key, value in ONE_OF_EACH.items()})
+    layout_at.attributes({"0.png": YES, "1.png": YES}).mask(0, "hair", np.full((4, 4), 255))
+    report = check(layout_at.root)
+    assert report.usable
+    report.show()
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[-1] == (
+        "usable for a codec alone: no annotation matches a picture (CelebAMask-HQ-attribute-anno.txt: 2 rows name "
+        "no picture, e.g. 0); number pictures and rows 17.jpg where the masks are 00017_hair.png"
+    )
+    assert "1 images have masks but no picture" in " ".join(shown.replace("\u2502", " ").split())
+
+
+def test_the_verdict_without_and_with_few_annotations(layout_at: Any) -> None:
+    layout_at.images("0.png", "1.png", "2.png").mapping(ONE_OF_EACH)
+    assert check(layout_at.root).verdict == "usable for a codec alone: no picture has an annotation"
+    layout_at.pose({"2.png": "1 2 3", "3.png": "1 2 3"})
+    assert check(layout_at.root).verdict == "usable"
+
+
+def test_names_are_shown_as_they_are(layout_at: Any, capsys: pytest.CaptureFixture) -> None:
+    layout_at.images("0.png", "1.png", "2.png", "[b].png").mapping(ONE_OF_EACH)
+    check(layout_at.root).show()
+    assert "[b].png: not in" in capsys.readouterr().out
+
+
 def test_many_groups_of_duplicates_are_cut_short_when_shown(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     groups = [[f"{n}.png", f"{n + 100}.png"] for n in range(7)]
     DataReport(tmp_path, {}, {}, [], [], duplicates=groups, leaks=groups[:6]).show()

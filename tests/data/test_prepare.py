@@ -161,6 +161,31 @@ class TestFaults:
             run(own_faces, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
+    def test_a_mapping_of_other_names_is_the_cause(self, own_faces: Path, tmp_path: Path) -> None:
+        for sample in scan(own_faces).samples:
+            sample.image.rename(sample.image.with_stem(f"a{sample.key}"))
+        with pytest.raises(DataError) as error:
+            run(own_faces, tmp_path / "out")
+        assert str(error.value) == (
+            f"{own_faces}: no pictures for train, val, test; every split needs some (a0.jpg: not in "
+            "CelebA-HQ-to-CelebA-mapping.txt, left out, and 17 more; set data.split_rule=hash, "
+            f"or see `lgc data check {own_faces}`)"
+        )
+
+    def test_a_mapping_without_a_split_is_the_cause(self, own_faces: Path, tmp_path: Path) -> None:
+        for sample in scan(own_faces).of("val"):
+            sample.image.unlink()
+        with pytest.raises(
+            DataError, match=r"CelebA-HQ-to-CelebA-mapping\.txt puts none there; set data\.split_rule=h"
+        ):
+            run(own_faces, tmp_path / "out")
+
+    def test_too_few_pictures_to_split_by_name(self, own_faces: Path, tmp_path: Path) -> None:
+        for sample in scan(own_faces).samples[2:]:
+            sample.image.unlink()
+        with pytest.raises(DataError, match=r"for val; every split needs some \(there are 2 in all; add some\)"):
+            run(own_faces, tmp_path / "out", split_rule="hash")
+
     def test_split_without_readable_pictures(self, own_faces: Path, tmp_path: Path) -> None:
         for sample in scan(own_faces).of("val"):
             sample.image.write_bytes(b"")
