@@ -58,7 +58,7 @@ audit: .venv/.lock  ## look the locked versions up among known vulnerabilities; 
 	  --requirement requirements/torch-cuda.lock --requirement requirements/build.lock
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/mlflow.lock
 
-clean:  ## remove results, keep the environment
+clean:  ## delete results, checkpoints, sweeps, recorded runs (mlflow.db) and data of `lgc services` in runs/; keep .venv
 	rm -rf outputs report runs sweeps mlflow.db* mlruns mlartifacts
 
 .venv/.ready: pyproject.toml requirements/constraints.txt

@@ -14,14 +14,25 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lgc.errors import BitstreamError, ImageError, LgcError, ModelError, first_line
+from lgc.limits import MAX_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lgc.bitstream.codec import LayeredCodec
+    from lgc.bitstream.codec import Analysis, Encoded, LayeredCodec, Picture
+else:  # a type checker would believe that it gives any name
+
+    def __getattr__(name: str) -> Any:
+        """What annotations name; torch is loaded for it, and for nothing else here."""
+        if name not in ("Analysis", "Encoded", "LayeredCodec", "Picture"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from lgc.bitstream import codec
+
+        return getattr(codec, name)
+
 
 try:
     __version__ = version("lgc")
@@ -29,10 +40,13 @@ except PackageNotFoundError:  # run from a source tree that was not installed
     __version__ = "0+unknown"
 
 
-def load(model: Path | str, device: str = "auto") -> LayeredCodec:
+def load(
+    model: Path | str, device: str = "auto", *, batch_size: int = 16, max_pixels: int = MAX_SIDE**2
+) -> LayeredCodec:
     """Load a model file, or a model kept under a name (``lgc model list``).
 
-    ``device`` is ``auto`` (the GPU when there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+    ``device`` is ``auto`` (the GPU when there is one), ``cpu``, ``cuda`` or ``cuda:N``. At most ``batch_size``
+    pictures are coded at once; files that declare more than ``max_pixels`` are refused (:class:`LayeredCodec`).
 
     Raises :class:`ModelError` when the file is missing, damaged or no model, or the device is none of these or
     cannot be used.
@@ -52,7 +66,18 @@ def load(model: Path | str, device: str = "auto") -> LayeredCodec:
     except (RuntimeError, AssertionError) as error:
         said = f"device {device!r} cannot be used ({first_line(error)})"
         raise ModelError(f"{said}; choose auto, cpu, cuda or cuda:N") from error
-    return LayeredCodec(load_model(find(model), device))
+    return LayeredCodec(load_model(find(model), device), batch_size=batch_size, max_pixels=max_pixels)
 
 
-__all__ = ["BitstreamError", "ImageError", "LgcError", "ModelError", "__version__", "load"]
+__all__ = [
+    "Analysis",
+    "BitstreamError",
+    "Encoded",
+    "ImageError",
+    "LayeredCodec",
+    "LgcError",
+    "ModelError",
+    "Picture",
+    "__version__",
+    "load",
+]

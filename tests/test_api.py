@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_overloads, get_type_hints
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 import lgc
@@ -43,6 +46,12 @@ class TestLoad:
             lgc.load(model_file, device)
         assert len(str(error.value)) < 200
 
+    def test_limits_are_handed_on(self, model_file: Path, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        limited = lgc.load(model_file, "cpu", batch_size=2, max_pixels=64 * 64 - 1)
+        assert limited.compress(pictures[:3]) == codec.compress(pictures[:3])
+        with pytest.raises(lgc.BitstreamError, match="more than the limit of 4095 set here"):
+            limited.decompress(codec.compress(pictures[0]))
+
     def test_importing_the_package_does_not_import_torch(self) -> None:
         code = "import sys, lgc; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -74,6 +83,34 @@ sys.exit(f"loaded needlessly: {loaded}" if loaded else 0)
     @pytest.mark.parametrize("error", [lgc.BitstreamError, lgc.ImageError, lgc.ModelError])
     def test_one_base_for_all_errors(self, error: type[Exception]) -> None:
         assert issubclass(error, lgc.LgcError)
+
+
+class TestTypes:
+    """The package says that it is typed."""
+
+    @pytest.mark.parametrize(
+        ("method", "one", "several"),
+        [
+            (LayeredCodec.compress, bytes, list[bytes]),
+            (LayeredCodec.decompress, NDArray[np.uint8], list[NDArray[np.uint8]]),
+            (LayeredCodec.analyze, Analysis, list[Analysis]),
+        ],
+    )
+    def test_one_or_several(self, method: Callable[..., Any], one: object, several: object) -> None:
+        assert [get_type_hints(overload)["return"] for overload in get_overloads(method)] == [one, several]
+
+    def test_nothing_public_takes_or_gives_anything(self) -> None:
+        public = [value for name, value in vars(LayeredCodec).items() if callable(value) and name[0] != "_"]
+        assert len(public) >= 6
+        for method in [LayeredCodec.__init__, *public]:
+            assert Any not in get_type_hints(method).values()
+
+    def test_what_annotations_name(self) -> None:
+        assert (lgc.LayeredCodec, lgc.Analysis) == (LayeredCodec, Analysis)
+        assert all(hasattr(lgc, name) for name in lgc.__all__)
+        assert not hasattr(lgc, "Analyses")
+        hints = get_type_hints(lgc.load, {"Path": Path, "LayeredCodec": LayeredCodec})
+        assert hints["return"] is LayeredCodec
 
 
 class TestCompress:
@@ -133,6 +170,9 @@ class TestCompress:
             (torch.linspace(0, 1.01, 48).reshape(3, 4, 4).half(), "this one goes from 0 to 1.01"),
             (torch.full((2, 3, 4, 4), 255.0), "this one goes from 255 to 255"),
             (Image.new("1", (8193, 1)), "8193 x 1 pixels"),
+            ("face.jpg", r"not the name of a file; read it first: PIL\.Image\.open"),
+            (Path("face.jpg"), "not the name of a file"),
+            (["face.jpg"], "not the name of a file"),
             (Image.new("F", (4, 4), 1.0), "float values, and nothing says which of them is white"),
         ],
     )
@@ -165,6 +205,25 @@ class TestDecompress:
     def test_unknown_layers(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
         with pytest.raises(ValueError, match="layers must be semantic or both, not 'everything'"):
             codec.decompress(codec.compress(pictures[0]), layers="everything")  # type: ignore[arg-type]
+
+
+class TestNoBytes:
+    @pytest.mark.parametrize(
+        ("given", "kind"),
+        [("a.lgc", "str"), (Path("a.lgc"), "PosixPath"), (["a.lgc"], "str"), (7, "int"), ([7], "int")],
+    )
+    @pytest.mark.parametrize("method", ["decompress", "analyze", "latents", "predict"])
+    def test_says_what_is_wanted(self, codec: LayeredCodec, method: str, given: object, kind: str) -> None:
+        if method == "latents" and isinstance(given, list):
+            kind = "list"
+        told = rf"content is wanted, as bytes, not {kind}; read it first: Path\(\.\.\.\)\.read_bytes"
+        with pytest.raises(TypeError, match=told):
+            getattr(codec, method)(given)
+
+    @pytest.mark.parametrize("kind", [bytearray, memoryview])
+    def test_any_kind_of_bytes(self, codec: LayeredCodec, pictures: list[np.ndarray], kind: Callable) -> None:
+        data = codec.compress(pictures[0])
+        np.testing.assert_array_equal(codec.decompress(kind(data)), codec.decompress([kind(data)])[0])
 
 
 class TestAnalyze:

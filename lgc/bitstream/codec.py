@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from os import PathLike
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
@@ -28,6 +30,11 @@ from lgc.models.readers import Layers
 from lgc.models.tiling import tiled
 from lgc.models.transforms import STRIDE
 
+T = TypeVar("T")
+Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor
+"""A Pillow picture, a uint8 array (H, W, 3) or (H, W), or a float tensor (3, H, W) in [0, 1]."""
+Coded: TypeAlias = bytes | bytearray | memoryview
+"""The content of a ``.lgc`` file."""
 CHECK_BITS: Final = 32
 _ROUNDING: Final = 1e-3
 """So far outside [0, 1] resampling or half precision may bring a picture; it is clipped."""
@@ -41,7 +48,7 @@ _LAST_MARGIN: Final = 1
 class Analysis:
     """What a machine reads from a file. A head that the model lacks leaves None."""
 
-    mask: np.ndarray | None
+    mask: NDArray[np.uint8] | None
     """uint8 (H, W): class indices at the picture's size (:data:`lgc.data.labels.CLASSES`)."""
     attributes: Mapping[str, float] | None
     """Probability, 0 to 1, of each of the 40 attributes."""
@@ -114,22 +121,34 @@ class LayeredCodec:
         self._max_pixels = max_pixels
         self._batch_size, self._batch_pixels = batch_size, batch_pixels
 
-    def compress(self, pictures: Any) -> Any:
+    @overload
+    def compress(self, pictures: Picture) -> bytes: ...
+    @overload
+    def compress(self, pictures: Sequence[Picture]) -> list[bytes]: ...
+    def compress(self, pictures: Picture | Sequence[Picture]) -> bytes | list[bytes]:
         """Pictures -> ``.lgc`` bytes: one byte string for one picture, a list for several.
 
         Args:
             pictures: a Pillow picture, a uint8 array (H, W, 3) or (H, W), a float tensor (3, H, W) in
-                [0, 1]; a sequence of these, of any sizes; or one tensor (B, 3, H, W).
+                [0, 1]; a sequence of these, of any sizes; or one tensor (B, 3, H, W). A type checker cannot
+                tell that last one from a single picture: ``list(batch)`` says what it is.
 
         Raises:
             ImageError: a picture of a shape, type or range that is none of these, or larger than 8192 x 8192.
         """
         if _is_one_picture(pictures):
-            return self.encode([pictures])[0].data
+            (one,) = self._encoded([pictures])
+            return one[1].data
         # of each picture its bytes alone are kept: its symbols take nearly as much as the picture
         return _in_order((place, encoded.data) for place, encoded in self._encoded(pictures))
 
-    def decompress(self, files: Any, layers: Layers = "both") -> Any:
+    @overload
+    def decompress(self, files: Coded, layers: Layers = "both") -> NDArray[np.uint8]: ...
+    @overload
+    def decompress(self, files: Sequence[Coded], layers: Layers = "both") -> list[NDArray[np.uint8]]: ...
+    def decompress(
+        self, files: Coded | Sequence[Coded], layers: Layers = "both"
+    ) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
         """``.lgc`` bytes (one or a sequence) -> uint8 array (H, W, 3), or a list of them.
 
         A base-only file, or ``layers="semantic"``, gives the base picture.
@@ -137,12 +156,13 @@ class LayeredCodec:
         Raises:
             BitstreamError: a damaged file.
             ModelError: a file of another model.
+            TypeError: no bytes, as the name of a file.
         """
         _check_layers(layers)
-        if isinstance(files, bytes | bytearray | memoryview):
+        if isinstance(files, Coded):
             return self.decompress([files], layers)[0]
-        parsed = [self._parse(bytes(data)) for data in files]
-        pictures: dict[int, np.ndarray] = {}
+        parsed = self._parse_all(files)
+        pictures: dict[int, NDArray[np.uint8]] = {}
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
             decoded = self._decode_group(group, members, layers)
@@ -151,8 +171,12 @@ class LayeredCodec:
                 pictures[place] = np.ascontiguousarray(picture)
         return _in_order(pictures.items())
 
+    @overload
+    def analyze(self, files: Coded, layers: Layers = "semantic") -> Analysis: ...
+    @overload
+    def analyze(self, files: Sequence[Coded], layers: Layers = "semantic") -> list[Analysis]: ...
     @torch.no_grad()
-    def analyze(self, files: Any, layers: Layers = "semantic") -> Any:
+    def analyze(self, files: Coded | Sequence[Coded], layers: Layers = "semantic") -> Analysis | list[Analysis]:
         """``.lgc`` bytes (one or a sequence) -> :class:`Analysis`, or a list; no picture is decoded.
 
         ``layers="both"`` also reads the reconstruction layer. Only the bytes up to the end of the semantic
@@ -161,9 +185,10 @@ class LayeredCodec:
         Raises:
             BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
             ModelError: a file of another model, or a model without an analyzer.
+            TypeError: no bytes, as the name of a file.
         """
         _check_layers(layers)
-        if isinstance(files, bytes | bytearray | memoryview):
+        if isinstance(files, Coded):
             return self.analyze([files], layers)[0]
         results: dict[int, Analysis] = {}
         for group, features in self._features(files, layers):
@@ -174,7 +199,7 @@ class LayeredCodec:
         return _in_order(results.items())
 
     @torch.no_grad()
-    def latents(self, data: bytes) -> dict[str, np.ndarray]:
+    def latents(self, data: Coded) -> dict[str, NDArray[np.int64]]:
         """Decoded latents of one file as integers in units of 1/256: int64 (C, h, w) for each layer it has.
 
         They are the same on every machine; nothing is painted. Both checksums are verified on the way.
@@ -183,7 +208,7 @@ class LayeredCodec:
             BitstreamError: a damaged file.
             ModelError: a file of another model.
         """
-        parsed = self._parse(bytes(data))
+        (parsed,) = self._parse_all([data])
         (group,) = self._groups([(parsed.header.width, parsed.header.height)])
         y_s = self._decode_semantic(group, [parsed])
         found = {"semantic": y_s[0].cpu().numpy()}
@@ -192,7 +217,7 @@ class LayeredCodec:
         return found
 
     @torch.no_grad()
-    def predict(self, files: Sequence[bytes], layers: Layers = "semantic") -> Predictions:
+    def predict(self, files: Sequence[Coded], layers: Layers = "semantic") -> Predictions:
         """As :meth:`analyze`, but the heads' raw outputs, for files of one size: logits (B, ...).
 
         Raises :class:`ValueError` when the files' pictures differ in size.
@@ -204,12 +229,12 @@ class LayeredCodec:
         features = tuple(torch.cat(level) for level in zip(*(features for _, features in parts), strict=True))
         return analyzer.predict(features, analyzer.tasks)
 
-    def _features(self, files: Sequence[bytes], layers: Layers) -> Iterator[tuple[_Group, Features]]:
+    def _features(self, files: Sequence[Coded], layers: Layers) -> Iterator[tuple[_Group, Features]]:
         """What the analyzer's heads read of files' decoded latents."""
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
-        parsed = [self._parse(bytes(data)) for data in files]
+        parsed = self._parse_all(files)
         for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
             members = [parsed[place] for place in group.places]
             y_s = self._decode_semantic(group, members)
@@ -219,8 +244,8 @@ class LayeredCodec:
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
             yield group, analyzer.features(latents)
 
-    def encode(self, pictures: Any) -> list[Encoded]:
-        """As :meth:`compress`, with the account of each file."""
+    def encode(self, pictures: Sequence[Picture] | np.ndarray | torch.Tensor) -> list[Encoded]:
+        """As :meth:`compress` for several pictures, with the account of each file."""
         return _in_order(self._encoded(pictures))
 
     @torch.no_grad()
@@ -327,6 +352,10 @@ class LayeredCodec:
         base = self.model.coders["reconstruction"].base(y_s)
         return self.model.compressor.base_latent(from_fixed(y_s), None if base is None else from_fixed(base))
 
+    def _parse_all(self, files: Any) -> list[container.Container]:
+        several = isinstance(files, Iterable) and not isinstance(files, str)
+        return [self._parse(_as_bytes(data)) for data in (files if several else [files])]
+
     def _parse(self, data: bytes) -> container.Container:
         parsed = container.parse(data)
         if parsed.header.width * parsed.header.height > self._max_pixels:
@@ -356,14 +385,25 @@ def _check_layers(layers: str) -> None:
         raise ValueError(f"layers must be semantic or both, not {layers!r}")
 
 
+def _as_bytes(data: Any) -> bytes:
+    if not isinstance(data, Coded):  # bytes() would take a number for a length
+        kind = type(data).__name__
+        raise TypeError(
+            f"a .lgc file's content is wanted, as bytes, not {kind}; read it first: Path(...).read_bytes()"
+        )
+    return bytes(data)
+
+
 def _is_one_picture(value: Any) -> bool:
     if isinstance(value, torch.Tensor | np.ndarray):
         return value.ndim == 3 or (isinstance(value, np.ndarray) and value.ndim == 2)
-    return isinstance(value, Image.Image)
+    return isinstance(value, Image.Image | str | PathLike)  # names are told what they are
 
 
 def _as_pixels(picture: Any) -> np.ndarray:
     """Any accepted form of one picture -> uint8 (H, W, 3)."""
+    if isinstance(picture, str | PathLike):
+        raise ImageError("a picture is wanted, not the name of a file; read it first: PIL.Image.open(...)")
     if isinstance(picture, Image.Image):
         images.check_size(*picture.size)
         return images.from_pil(picture)
@@ -420,7 +460,7 @@ def _analyses(pooled: Predictions, masks: np.ndarray | None, group: _Group) -> I
         )
 
 
-def _in_order(results: Iterable[tuple[int, Any]]) -> list[Any]:
+def _in_order(results: Iterable[tuple[int, T]]) -> list[T]:
     """What belongs to places 0, 1, ..., in their order."""
     found = dict(results)
     return [found[place] for place in range(len(found))]

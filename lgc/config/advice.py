@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin, get_type_hints
@@ -64,7 +64,8 @@ def nearest(key: str, present: Any, names: Sequence[str]) -> str:
         if part not in here:
             return f"unknown key {key}; {_advice(key, above, part, list(here) if above else [*here, *names])}"
         above, here = f"{above}.{part}".lstrip("."), here[part]
-    return f"{key} has no such key; known: {', '.join(here)}"  # of a value that is a mapping itself
+    # of a value that is a mapping itself
+    return f"{key} has no such key; {f'to add one: +{key}.NAME=...' if _takes_any_name(key) else _known(here)}"
 
 
 def _advice(key: str, above: str, part: str, known: Sequence[str]) -> str:
@@ -73,7 +74,11 @@ def _advice(key: str, above: str, part: str, known: Sequence[str]) -> str:
     meant = f"did you mean {f'{above}.{near[0]}'.lstrip('.')}?" if near else ""
     if _takes_any_name(above):
         return f"{meant} To add it: +{key}=..." if near else f"to add it: +{key}=..."
-    return meant or f"known: {', '.join(dict.fromkeys(known))}"
+    return meant or _known(known)
+
+
+def _known(names: Iterable[str]) -> str:
+    return f"known: {', '.join(dict.fromkeys(names))}"
 
 
 def _takes_any_name(where: str) -> bool:

@@ -164,6 +164,8 @@ def _own(override: str) -> str:
         return f"+{override.lstrip('+')}"
     if key.startswith("sweep."):
         return override
+    if "=" not in override and override == key:
+        raise ConfigError(f"{override}: is no KEY=VALUE; a sweep is chosen with lgc sweep sweep={override}")
     if "." not in key or "=" not in override:
         raise ConfigError(
             f"{override}: trials start from params.yaml; compose it first (lgc compose {override}), "
