@@ -130,6 +130,7 @@ class TrainState:
         finished: bool,
         metrics: Mapping[str, float] | None = None,
         world_size: int = 1,
+        precision: str | None = None,
     ) -> None:
         """Write a checkpoint into the empty ``folder``; ``metrics`` are those of the last validation."""
         for name, modules in ((WEIGHTS, self.modules), (AVERAGED, self.averages.modules)):
@@ -141,6 +142,7 @@ class TrainState:
             "fingerprint": identity.fingerprint,
             "identity": identity.facts,
             "world_size": world_size,
+            "precision": precision,
             "finished": finished,
             "samples": self.samples,
             "steps": self.steps,
@@ -179,7 +181,7 @@ class TrainState:
         self.samples, self.steps, self.seconds = state["samples"], state["steps"], state["seconds"]
         self.rollbacks = state["rollbacks"]
         self.averages.restart_from(self.steps)
-        return Restored(bool(state["finished"]), state["world_size"])
+        return Restored(bool(state["finished"]), state["world_size"], state.get("precision"))
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ class Restored:
     finished: bool
     world_size: int
     """Workers that wrote it."""
+    precision: str | None
+    """Type that their convolutions ran in; None where that is not known."""
 
 
 def read_state(folder: Path) -> dict[str, Any]:

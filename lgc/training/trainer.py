@@ -127,6 +127,9 @@ def fit(
                 f"{name}: goes on at sample {state.samples} with {context.world_size} workers, {restored.world_size} "
                 f"before; the batch stays {settings.batch_size}, {settings.batch_size // context.world_size} a worker"
             )
+        precision = _precision(settings, context)
+        if restored.precision not in (None, precision) and context.rank == 0:
+            context.say(f"{name}: goes on at sample {state.samples} in {precision}, {restored.precision} before")
     _Loop(state, loader, settings, context, tracker, validate, name, identity, guards, record).run()
 
 
@@ -335,7 +338,8 @@ class _Loop:
         folder = None
         if self.context.rank == 0:
             folder = self.context.new_checkpoint(self.state.samples)
-            self.state.save(folder, self.identity, finished, metrics, self.context.world_size)
+            precision = _precision(self.settings, self.context)
+            self.state.save(folder, self.identity, finished, metrics, self.context.world_size, precision)
         report = {**metrics, "samples": self.state.samples, "seconds": self.state.seconds}
         self.context.report(report, folder)
 
@@ -381,6 +385,10 @@ def autocast_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         check: Callable[[], bool] = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
         native = check()
     return torch.bfloat16 if native else torch.float32
+
+
+def _precision(settings: Settings, context: Context) -> str:
+    return str(autocast_dtype(settings.precision, context.device)).removeprefix("torch.")
 
 
 def _mix(seed: int, samples: int, rank: int) -> int:

@@ -294,6 +294,18 @@ def test_a_run_that_goes_on_with_another_number_of_workers_says_so(
     )
 
 
+def test_another_machines_precision_is_said(shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = LocalContext(tmp_path, show_bar=False)
+    once = replace(SETTINGS, samples=16, checkpoint_every=8)
+    run(make_state(), shards, context, settings=once)
+    older, newest = sorted(tmp_path.glob("checkpoint-*/state.json"))
+    assert json.loads(newest.read_text())["precision"] == "float32"
+    older.write_text(json.dumps({**json.loads(older.read_text()), "precision": "bfloat16"}))
+    newest.unlink()
+    run(make_state(), shards, context, settings=once)
+    assert "test: goes on at sample 8 in float32, bfloat16 before\n" in capsys.readouterr().out
+
+
 def test_a_checkpoint_of_another_format_is_refused(shards: Path, tmp_path: Path) -> None:
     context = LocalContext(tmp_path, show_bar=False)
     run(make_state(), shards, context, settings=replace(SETTINGS, samples=32))
