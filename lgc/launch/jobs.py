@@ -31,6 +31,7 @@ from lgc.launch.checkpoints import copied
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import in_thread
 from lgc.launch.ray_train import set_environment
+from lgc.launch.storage import reaching
 from lgc.launch.worker import Job
 from lgc.training.trainer import Interrupted
 
@@ -74,7 +75,9 @@ def train_as_job(job: Job, address: str, where: str, store: Store, name: str, en
         Detached: Ctrl-C; the job goes on.
     """
     finished = f"{store.folder}/{name}/{FINISHED}"
-    if not in_thread(lambda: store.filesystem.get_file_info(finished), "lgc-look").is_file:
+    with reaching(where):
+        there = in_thread(lambda: store.filesystem.get_file_info(finished), "lgc-look").is_file
+    if not there:
         job_id = f"lgc-{name}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
         plan = {"action": "train", "job": asdict(job), "where": where, "name": name}
         client = connect_jobs(address)

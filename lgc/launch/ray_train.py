@@ -26,7 +26,7 @@ from lgc.launch.checkpoints import copied, mend_account, stored
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import first_asks, in_thread
-from lgc.launch.storage import open_store, ray_storage, worker_environment
+from lgc.launch.storage import open_store, ray_storage, reaching, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
 from lgc.repeat import repeatedly
 from lgc.training.context import Bar
@@ -89,7 +89,8 @@ def run_ray(
     )
     board = audience.board or open_board()
     store = open_store(config.storage, where)
-    mend_account(store, name)
+    with reaching(where):
+        in_thread(lambda: mend_account(store, name), "lgc-mend")
     # Ray's own type hints name the older classes
     scaling: dict[str, Any] = {
         "num_workers": most if fewest == most else (fewest, most),
@@ -118,7 +119,10 @@ def run_ray(
         raise EngineFailure(_innermost(error)) from error
     if result.return_value is not None:
         raise result.return_value
-    found = newest_whole(stored(store, name), lambda place: copied(store, place), tqdm.write)
+    with reaching(where):
+        found = in_thread(
+            lambda: newest_whole(stored(store, name), lambda place: copied(store, place), tqdm.write), "lgc-fetch"
+        )
     if found is None:
         raise TrainingError(f"{where}/{name}: training ended and left no checkpoint there")
     return found

@@ -150,20 +150,28 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     where = runtime.storage if "://" in runtime.storage else str(storage_folder(config, paths))
     as_job = is_job_server(runtime.address)
     if as_job or publishes(runtime):  # workers that share no folder with this process
-        store = storage.open_store(config.storage, where)
-        job = replace(job, inputs=stage_inputs(job.stage, config, paths), inputs_at=where)
-        given, stage = job.inputs, job.stage
-        in_thread(
-            lambda: publish(given, paths, store, lambda line: print(f"{stage}: {line}", flush=True)), "lgc-publish"
-        )
+        job = _with_inputs(job, config, paths, where)
     if as_job:
         assert runtime.address is not None
         job = replace(job, journal=f"~/.cache/lgc/journal/{name}")
         environment = storage.worker_environment(config.storage)
+        store = storage.open_store(config.storage, where)
         return train_as_job(job, runtime.address, where, store, name, environment)
     from lgc.launch.ray_train import run_ray
 
     return run_ray(job, config, where, name, runtime.address, audience)[1]
+
+
+def _with_inputs(job: Job, config: Config, paths: Paths, where: str) -> Job:
+    """The job with what it reads in the storage."""
+    store, inputs = storage.open_store(config.storage, where), stage_inputs(job.stage, config, paths)
+
+    def say(line: str) -> None:
+        print(f"{job.stage}: {line}", flush=True)
+
+    with storage.reaching(where):
+        in_thread(lambda: publish(inputs, paths, store, say), "lgc-publish")
+    return replace(job, inputs=inputs, inputs_at=where)
 
 
 def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from lgc.config.schema import StorageConfig
+from lgc.errors import EngineFailure, first_line
 from lgc.launch.inputs import Store
 
 _PASSED_ON = (
@@ -53,6 +55,17 @@ def ray_storage(store: Store, uri: str) -> Mapping[str, Any]:
     if urlsplit(uri).scheme != "s3":
         return {"storage_path": uri}
     return {"storage_path": store.folder, "storage_filesystem": store.filesystem}
+
+
+@contextmanager
+def reaching(where: str) -> Iterator[None]:
+    """:class:`EngineFailure` in place of what pyarrow raises when the storage ``where`` cannot be used."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineFailure(
+            f"{where}: cannot be used ({first_line(error)}); see `lgc doctor`, then run the same command again"
+        ) from error
 
 
 def open_store(storage: StorageConfig, uri: str) -> Store:

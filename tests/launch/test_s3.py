@@ -21,11 +21,13 @@ from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.config.schema import StorageConfig
 from lgc.data.shards import Split
+from lgc.errors import EngineFailure
+from lgc.launch.checkpoints import copied
 from lgc.launch.cluster import local_cluster
 from lgc.launch.inputs import materialise, publish, stage_inputs
 from lgc.launch.patient_s3 import PatientS3
 from lgc.launch.ports import free_ports
-from lgc.launch.storage import environment, open_store, ray_storage
+from lgc.launch.storage import environment, open_store, ray_storage, reaching
 from tests.project import copy_project, runner
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +125,14 @@ def test_a_checkpoint_that_the_store_does_not_take_whole_is_an_error(
     finally:
         store.shutdown()
         store.server_close()
+
+
+def test_a_storage_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    store = open_store(StorageConfig(None, None, None, True), str(tmp_path))
+    said = rf"^{tmp_path}: cannot be used \(.*\); see `lgc doctor`"
+    with pytest.raises(EngineFailure, match=said) as raised, reaching(store.folder):
+        copied(store, f"{tmp_path}/none")
+    assert "\n" not in str(raised.value)
 
 
 def test_the_patient_client_is_the_same_after_ray_sent_it() -> None:
