@@ -117,7 +117,7 @@ def test_commits_are_compared_by_few_numbers_that_say_what_the_others_say(projec
     few, all_ = (json.loads((root / f"outputs/evaluate/{n}.json").read_text()) for n in ("headline", "metrics"))
     assert set(few) == {f"{name}{layers}" for name in ("joint", "separate", "frozen") for layers in ("", " base")}
     for name, values in few.items():
-        assert set(values) == {"bpp", "psnr", "grid", "reference_distance", "rgb.miou", "analysis.miou",
+        assert set(values) == {"bpp", "coded_bpp", "psnr", "grid", "reference_distance", "rgb.miou", "analysis.miou",
                                "analysis.attribute_detection"}  # fmt: skip
         assert values["psnr"] == pytest.approx(all_["codecs"][name]["psnr"]["value"])
         assert values["rgb.miou"] == pytest.approx(all_["codecs"][name]["tasks_rgb"]["miou"]["value"])
