@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from lgc.evaluation.intervals import chance
-from lgc.evaluation.points import CODED_BPP
+from lgc.metrics.base import BPP, CODED_BPP
 
 METHOD: Final = "pchip"
 _LEAST_POINTS: Final = 2
@@ -106,12 +106,14 @@ def delta_rows(
     ours = list(dict.fromkeys(row["curve"] for row in rows if row["codec"] == main))
     found = []
     for metric, direction in better.items():
+        names = product((*ours, *baselines), (BPP.name, CODED_BPP.name))
+        lines = {(name, rate): _line(rows, samples, name, metric, rate) for name, rate in names}
         rate_delta = partial(bd_rate, higher_is_better=direction == "higher")
         for mine, other in product(ours, baselines):
-            test, anchor, pairs = _pair(rows, samples, (mine, other), metric, "bpp")
+            test, anchor, pairs = _pair(lines[mine, BPP.name], lines[other, BPP.name])
             if not test or not anchor:
                 continue
-            coded = _pair(rows, samples, (mine, other), metric, CODED_BPP)
+            coded = _pair(lines[mine, CODED_BPP.name], lines[other, CODED_BPP.name])
             counted = len(coded[0]) == len(test) and len(coded[1]) == len(anchor)
             found.append(
                 {
@@ -129,32 +131,23 @@ def delta_rows(
     return found
 
 
-def _pair(
-    rows: Sequence[Mapping[str, Any]],
-    samples: Sequence[Mapping[str, np.ndarray]],
-    names: tuple[str, str],
-    metric: str,
-    rate: str,
-) -> tuple[Curve, Curve, list[tuple[Curve, Curve]]]:
-    """Two curves over a column of rates, and both in each bootstrap round."""
-    test, anchor = (_curve(rows, name, metric, rate) for name in names)
-    drawn = (_curves_of_rounds(rows, samples, name, metric, rate) for name in names)
-    return test, anchor, list(zip(*drawn, strict=False))
-
-
-def _curve(rows: Sequence[Mapping[str, Any]], name: str, metric: str, rate: str) -> list[tuple[float, float]]:
-    return [(row[rate], row[metric]) for row in rows if row["curve"] == name and {rate, metric} <= row.keys()]
-
-
-def _curves_of_rounds(
+def _line(
     rows: Sequence[Mapping[str, Any]], samples: Sequence[Mapping[str, np.ndarray]], name: str, metric: str, rate: str
-) -> list[list[tuple[float, float]]]:
-    """The curve of each bootstrap round; none where the metric or the rate has no rounds."""
+) -> tuple[Curve, Sequence[Curve]]:
+    """The curve over a column of rates, and that of each bootstrap round; none where either has no rounds."""
+    curve = [(row[rate], row[metric]) for row in rows if row["curve"] == name and {rate, metric} <= row.keys()]
     chosen = [drawn for row, drawn in zip(rows, samples, strict=False) if row["curve"] == name and metric in row]
     if not chosen or not all({rate, metric} <= drawn.keys() for drawn in chosen):
-        return []
+        return curve, []
     rates, values = (np.stack([drawn[column] for drawn in chosen]).T.tolist() for column in (rate, metric))
-    return [list(zip(*one, strict=True)) for one in zip(rates, values, strict=True)]
+    return curve, [list(zip(*one, strict=True)) for one in zip(rates, values, strict=True)]
+
+
+def _pair(
+    ours: tuple[Curve, Sequence[Curve]], theirs: tuple[Curve, Sequence[Curve]]
+) -> tuple[Curve, Curve, list[tuple[Curve, Curve]]]:
+    """Both curves, and both in each round."""
+    return ours[0], theirs[0], list(zip(ours[1], theirs[1], strict=False))
 
 
 def _with_chance(

@@ -14,12 +14,11 @@ from typing import Final
 import numpy as np
 
 from lgc.atomic import replacing_file
+from lgc.metrics.base import BPP, CODED_BPP
 from lgc.metrics.tasks import PARTS, TaskScores
 
 ANALYSED: Final = ("semantic", "both", "rgb")
 """What tasks can be read from; a codec's own reading first, the reference on its pictures last."""
-CODED_BPP: Final = "coded_bpp"
-"""Name of the rate of coded data alone, beside ``bpp``, the rate of whole files."""
 _ACCOUNTS: Final = ("header_", "bytes", "coded_", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
 
 
@@ -85,9 +84,9 @@ class Point:
     def rates(self) -> dict[str, np.ndarray]:
         """Bits per pixel, a picture: of files, and of coded data alone where it was counted for every picture."""
         files, coded = self.values["bytes"], self.values.get("coded_bytes")
-        rates = {"bpp": 8 * files / self.pixels}
+        rates = {BPP.name: 8 * files / self.pixels}
         if coded is not None and len(coded) == len(files):
-            rates[CODED_BPP] = 8 * coded / self.pixels
+            rates[CODED_BPP.name] = 8 * coded / self.pixels
         return rates
 
     @classmethod

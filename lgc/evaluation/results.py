@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,25 +22,20 @@ from lgc.evaluation.evaluate import Plan
 from lgc.evaluation.figures import labelled_sheet, rate_quality
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.names import CURVES, DETAILS, GALLERY, HEADLINE, METRICS, key_of
-from lgc.evaluation.points import CODED_BPP, Point
+from lgc.evaluation.points import Point
 from lgc.evaluation.summary import curve_rounds, curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
-from lgc.metrics.base import BPP, MetricInfo
+from lgc.metrics.base import BPP, CODED_BPP
 from lgc.metrics.choose import Metrics
 from lgc.metrics.information import make_priors
 from lgc.metrics.tasks import INFOS as TASKS
 
 COLUMNS: Final = (
-    "bpp", CODED_BPP, "psnr", "ssim", "lpips_squeeze", "lpips_alex", "lpips_vgg", "lpips_squeeze_moved",
+    BPP.name, CODED_BPP.name, "psnr", "ssim", "lpips_squeeze", "lpips_alex", "lpips_vgg", "lpips_squeeze_moved",
     "lpips_alex_moved", "lpips_vgg_moved", "grid", "reference_distance",
     "rgb.miou", "analysis.miou", "analysis.attribute_detection",
 )  # fmt: skip
 """The few by which codecs and commits are compared at a glance."""
-CODED: Final = MetricInfo(
-    CODED_BPP, "rate of coded data", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
-    "8 x bytes of the real file without container (boxes, chunks, comments, headers of ours, checksums) / pixels; "
-    "what counts by format: lgc/baselines/container.py",
-)  # fmt: skip
 _TIMED_PICTURES = 16
 _DELTA_ROUNDS = 200
 """A curve is fitted anew in each."""
@@ -93,7 +87,7 @@ def make_results(
         "cost": model_cost(model_file, codec, reference, pictures[0]),
         "absent": {**plan.absent, **undefined},
     }
-    infos = [BPP, CODED, *metrics.infos.values(), *TASKS]
+    infos = [BPP, CODED_BPP, *metrics.infos.values(), *TASKS]
     better = {info.name: info.better for info in metrics.infos.values()}
     better |= {f"analysis.{info.name}": info.better for info in TASKS}
     manifest = plan.bench.split.manifest

@@ -7,11 +7,14 @@ again. A power cut in the middle of either would end the run; what is whole lies
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from lgc.launch.inputs import Store
+from lgc.training.state import newest_whole
 
 _ACCOUNT: Final = "checkpoint_manager_snapshot.json"
 _PREFIX: Final = "checkpoint_"
@@ -33,6 +36,31 @@ def copied(store: Store, place: str) -> Path:
     local = Path(tempfile.mkdtemp(prefix="lgc-checkpoint-"))
     copy_files(place, str(local), source_filesystem=store.filesystem, destination_filesystem=LocalFileSystem())
     return local
+
+
+def newest(store: Store, run: str, say: Callable[[str], None]) -> tuple[str, Path] | None:
+    """Where the newest whole checkpoint of a run lies, and a local copy of it (the caller's to delete).
+
+    None where there is none at all; ``say`` is told of those passed over.
+
+    Raises:
+        TrainingError: there are some, but none is whole.
+        OSError: the storage cannot be used.
+    """
+    copies: list[Path] = []
+    found: tuple[str, Path] | None = None
+
+    def copy(place: str) -> Path:
+        copies.append(copied(store, place))
+        return copies[-1]
+
+    try:
+        found = newest_whole(stored(store, run), copy, say)
+    finally:
+        for local in copies:
+            if found is None or local != found[1]:
+                shutil.rmtree(local, ignore_errors=True)
+    return found
 
 
 def mend_account(store: Store, run: str) -> None:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from lgc.config.schema import Config
 from lgc.errors import EngineFailure, TrainingError
 from lgc.launch.board import BoardBar, Display, open_board
-from lgc.launch.checkpoints import copied, mend_account, stored
+from lgc.launch.checkpoints import copied, mend_account, newest
 from lgc.launch.cluster import QUIET, new_access
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import first_asks, in_thread
@@ -30,7 +30,6 @@ from lgc.launch.storage import open_store, ray_storage, reaching, worker_environ
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
 from lgc.repeat import repeatedly
 from lgc.training.context import Bar
-from lgc.training.state import newest_whole
 from lgc.training.trainer import Interrupted
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
@@ -120,9 +119,7 @@ def run_ray(
     if result.return_value is not None:
         raise result.return_value
     with reaching(where):
-        found = in_thread(
-            lambda: newest_whole(stored(store, name), lambda place: copied(store, place), tqdm.write), "lgc-fetch"
-        )
+        found = in_thread(lambda: newest(store, name, tqdm.write), "lgc-fetch")
     if found is None:
         raise TrainingError(f"{where}/{name}: training ended and left no checkpoint there")
     return found
@@ -250,25 +247,21 @@ class RayContext:
 
     def latest_checkpoint(self) -> Path | None:
         """A local copy of the last whole checkpoint in the storage; rank 0 chooses it."""
+        self.forget()
         found: list[Any] = [None]
         if self.rank == 0:
             try:
-                whole = newest_whole(stored(self._store, self._run), self._copy, self.say)
-                found = [whole and whole[0]]
+                if (whole := newest(self._store, self._run, self.say)) is not None:
+                    found[0], self._restored = whole
             except TrainingError as error:
-                found = [error]
+                found[0] = error
         if self.world_size > 1:
             torch.distributed.broadcast_object_list(found, device=self.device)
         (place,) = found
         if isinstance(place, TrainingError):
             raise place
-        if place is None:
-            return None
-        return self._restored if self.rank == 0 else self._copy(place)
-
-    def _copy(self, place: str) -> Path:
-        self.forget()
-        self._restored = copied(self._store, place)
+        if place is not None and self.rank:
+            self._restored = copied(self._store, place)
         return self._restored
 
     def forget(self) -> None:

@@ -51,3 +51,8 @@ BPP: Final = MetricInfo(
     "bpp", "rate", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
     "8 x bytes of the real file, headers included / pixels",
 )  # fmt: skip
+CODED_BPP: Final = MetricInfo(
+    "coded_bpp", "rate of coded data", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
+    "8 x bytes of the real file without container (boxes, chunks, comments, headers of ours, checksums) / pixels; "
+    "what counts by format: lgc/baselines/container.py",
+)  # fmt: skip

@@ -71,7 +71,7 @@ ROLLBACK_FACTOR: Final = 0.5
 
 
 class Interrupted(Exception):
-    """Training stopped on request, after writing a checkpoint."""
+    """Training stopped on request, after writing a checkpoint if a worker was there to write one."""
 
 
 @dataclass

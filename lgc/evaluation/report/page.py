@@ -13,11 +13,11 @@ import yaml
 
 from lgc.errors import LgcError, without_secrets
 from lgc.evaluation.names import GALLERY, key_of
-from lgc.evaluation.points import CODED_BPP
 from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
 from lgc.evaluation.report.results import Interval, Results
 from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
+from lgc.metrics.base import CODED_BPP
 
 PICTURE_BYTES: Final = 6_500_000
 """Most bytes of pictures on the page, which stays below 15 MB with base64, Plotly and the rest."""
@@ -185,7 +185,7 @@ def _axes(results: Results) -> list[dict[str, Any]]:
     """Metrics that the plot offers."""
     keys = [key_of(row) for row in results.rows if row["codec"] != "original"]
     axes = []
-    names = [name for name in results.picture_metrics if name != CODED_BPP]
+    names = [name for name in results.picture_metrics if name != CODED_BPP.name]
     names += [f"{source}.{task}" for source in _SOURCES for task in TASKS]
     for name in names:
         if any(results.value(key, name) for key in keys):
