@@ -6,9 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -30,8 +30,15 @@ from lgc.models.readers import Layers, make_analyzer
 from lgc.models.transforms import Widths
 from lgc.models.unfilled import unfilled
 
+Shape = TypeVar("Shape")
+
 FORMAT: Final = 1
 LAYERS: Final = ("semantic", "reconstruction")
+_FIRST_FIELDS: Final = frozenset(
+    ("widths", "semantic", "reconstruction", "fusion", "channels", "depth", "hyper_channels", "steps", "hidden",
+     "context_channels")
+)  # fmt: skip
+"""Of an architecture when the first models were made; see :func:`_counted`."""
 
 
 @dataclass(frozen=True)
@@ -196,29 +203,51 @@ def _parse_metadata(path: Path, metadata: Mapping[str, str] | None) -> tuple[Mod
         if raw["format"] != FORMAT:
             raise ModelError(f"{path}: model format {raw['format']}, this lgc reads {FORMAT}; update lgc")
         shape = raw["architecture"]
-        architecture = Architecture(
-            widths=Widths(tuple(shape["widths"]["channels"]), shape["widths"]["depth"]),
-            semantic=LayerConfig(**shape["semantic"]),
-            reconstruction=LayerConfig(**shape["reconstruction"]),
-            fusion=shape["fusion"],
-            main_line=shape.get("main_line", "activated"),  # older files do not name theirs
+        architecture = _read(
+            Architecture,
+            shape,
+            widths=_read(Widths, shape["widths"], channels=tuple(shape["widths"]["channels"])),
+            semantic=_read(LayerConfig, shape["semantic"]),
+            reconstruction=_read(LayerConfig, shape["reconstruction"]),
         )
         analyzer = raw["analyzer"]
         if analyzer is not None:
-            # files from before there was a choice of parsing heads do not name theirs
-            analyzer = AnalyzerConfig(**{**analyzer, "heads": tuple(analyzer["heads"])})
+            analyzer = _read(AnalyzerConfig, analyzer, heads=tuple(analyzer["heads"]))
         return ModelInfo(architecture, analyzer, raw["about"]), bytes.fromhex(raw["id"]), raw.get("sha256")
-    except (KeyError, ValueError, TypeError) as error:
+    except _UnknownField as error:
+        raise ModelError(f"{path}: made by a newer lgc, this one does not know {error}; update lgc") from None
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ModelError(f"{path}: a safetensors file, but not an lgc model ({error!r})") from error
+
+
+class _UnknownField(Exception):
+    """A model file has a choice that this lgc does not offer."""
+
+
+def _read(kind: type[Shape], said: Mapping[str, Any], **parts: Any) -> Shape:
+    """A dataclass from what a file says of it; what an older file does not name has its default, as it was then."""
+    if unknown := sorted(said.keys() - {one.name for one in fields(kind)}):  # type: ignore[arg-type]
+        raise _UnknownField(f"{kind.__name__}'s {', '.join(unknown)}")
+    return kind(**{**said, **parts})
 
 
 def _model_id(architecture: Architecture, tensors: Mapping[str, torch.Tensor]) -> bytes:
     """Of all that a decoder needs: architecture, integer networks, tables, and the weights of ``g_s``."""
     decoding = {name: v for name, v in tensors.items() if name.startswith(("exact.", "tables.", "net.g_s."))}
-    shape = asdict(architecture)
-    if architecture.main_line == "activated":
-        del shape["main_line"]  # the ids of models from before there was a choice
-    return _digest(decoding, json.dumps(shape, sort_keys=True)).digest()[:4]
+    return _digest(decoding, json.dumps(_counted(architecture), sort_keys=True)).digest()[:4]
+
+
+def _counted(shape: Any) -> dict[str, Any]:
+    """A shape as the id has it: a field added since counts only where it differs from its default.
+
+    So models keep their ids, and the files they wrote stay readable, when a choice is added whose default is what
+    there was before it.
+    """
+    return {
+        one.name: _counted(value) if is_dataclass(value) else value
+        for one in fields(shape)
+        if (value := getattr(shape, one.name)) != one.default or one.name in _FIRST_FIELDS
+    }
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], start: str) -> Any:

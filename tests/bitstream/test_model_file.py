@@ -5,7 +5,7 @@ import os
 import resource
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.model_file import ModelInfo, load_model, read_info, rewrite_about, save_model
 from lgc.errors import ModelError
 from lgc.models.analysis import AnalyzerConfig
+from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.models.transforms import Widths
 from lgc.training.codec import TrainableCodec
@@ -110,6 +111,29 @@ class TestRoundTrip:
         tensors, about = read(own)
         assert about["architecture"].pop("main_line") == "activated"
         assert load_model(write(own, tensors, about)).model_id == load_model(own).model_id
+
+    def test_a_choice_added_later_leaves_ids_as_they_are(self, own: Path, small_architecture: Architecture) -> None:
+        layer = make_dataclass("Layer", [("later", int, 0)], bases=(LayerConfig,), frozen=True)
+        later = make_dataclass("Later", [("choice", str, "as before")], bases=(Architecture,), frozen=True)
+        tensors, _ = read(own)
+
+        def model_id(choice: str = "as before", number: int = 0) -> bytes:
+            semantic = layer(**asdict(small_architecture.semantic), later=number)
+            return module._model_id(
+                later(**{**vars(small_architecture), "semantic": semantic}, choice=choice), tensors
+            )
+
+        assert model_id() == read_info(own)[1]
+        assert len({model_id(), model_id(choice="another"), model_id(number=1)}) == 3
+
+    def test_a_choice_of_a_newer_lgc_is_named(self, own: Path) -> None:
+        tensors, about = read(own)
+        architecture = about["architecture"]
+        for part in (architecture, architecture["semantic"], architecture["widths"], about["analyzer"]):
+            part["of_tomorrow"] = 1
+            with pytest.raises(ModelError, match=r"newer lgc, this one does not know \w+'s of_tomorrow; update lgc$"):
+                read_info(write(own, tensors, about))
+            del part["of_tomorrow"]
 
     def test_parents_are_made(
         self, small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path
