@@ -24,6 +24,7 @@ from lgc.errors import EngineFailure, TrainingError
 from lgc.launch.board import BoardBar, Display, open_board
 from lgc.launch.checkpoints import copied, mend_account, newest
 from lgc.launch.cluster import QUIET, new_access
+from lgc.launch.cores import cores
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import first_asks, in_thread
 from lgc.launch.storage import open_store, ray_storage, reaching, worker_environment
@@ -187,6 +188,7 @@ def connect(address: str | None, environment: Mapping[str, str] | None = None, d
         warnings.simplefilter("ignore")
         ray.init(
             address=where,
+            num_cpus=cores() if where == "local" else None,
             include_dashboard=dashboard if where == "local" else None,
             runtime_env={"env_vars": dict(environment)} if environment else None,
             log_to_driver=False,

@@ -8,6 +8,7 @@ import torch
 
 from lgc.config.schema import RuntimeConfig
 from lgc.errors import TrainingError
+from lgc.launch.cores import cores
 
 
 def joins_cluster(runtime: RuntimeConfig) -> bool:
@@ -29,9 +30,9 @@ def lacking(runtime: RuntimeConfig) -> str | None:
     """What the fewest workers of a stage would wait for on this machine; None where they can start."""
     if runtime.engine != "ray" or joins_cluster(runtime):
         return None
-    fewest, cores = runtime.min_workers or runtime.workers, os.cpu_count() or 1
-    if fewest > cores:
-        return f"runtime.workers needs {fewest} CPUs, this machine has {cores}"
+    fewest, there = runtime.min_workers or runtime.workers, cores()
+    if fewest > there:
+        return f"runtime.workers needs {fewest} CPUs, {there} may be used here"
     if runtime.device == "cuda" and fewest > gpus_here():
         return (
             f"runtime.device=cuda needs a GPU a worker, {fewest} in all; torch {torch.__version__} sees {gpus_here()}"
@@ -53,7 +54,7 @@ def stages_at_once(runtime: RuntimeConfig) -> int:
     if joins_cluster(runtime):
         return runtime.stages
     workers = runtime.workers if runtime.engine == "ray" else 1
-    room = (os.cpu_count() or 1) // workers
+    room = cores() // workers
     if runtime.device != "cpu" and gpus_here() >= workers:
         room = gpus_here() // workers if runtime.engine == "ray" else 1  # without Ray all would take the first
     return max(1, min(runtime.stages, room))

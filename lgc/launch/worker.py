@@ -17,6 +17,7 @@ from lgc.config.load import parse
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.variants import vary
 from lgc.errors import TrainingError, WorkerError
+from lgc.launch.cores import cores
 from lgc.launch.inputs import Input, materialise
 from lgc.launch.pipeline import SIDE_BY_SIDE
 from lgc.launch.storage import open_store
@@ -146,8 +147,7 @@ def threads_for(configured: int | None, workers: int) -> int:
     than they bring.
     """
     stages = int(os.environ.get(SIDE_BY_SIDE, "1"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return configured or max(1, cores // max(1, workers * stages))
+    return configured or max(1, cores() // max(1, workers * stages))
 
 
 def pick_device(configured: str) -> torch.device:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lgc.config.load import compose, parse
-from lgc.launch import room
+from lgc.launch import room, worker
 from lgc.launch.pipeline import SIDE_BY_SIDE, run_stages, with_dependents
 from lgc.launch.room import stages_at_once
 from lgc.launch.worker import threads_for
@@ -127,18 +127,15 @@ def test_stages_share_what_the_machine_has(
     overrides: list[str], cores: int, gpus: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(room, "cores", lambda: cores)
     monkeypatch.setattr(room, "gpus_here", lambda: gpus)
     config = parse(compose(overrides, CONF))
     assert stages_at_once(config.runtime) == expected
 
 
 def test_stages_side_by_side_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(worker, "cores", lambda: 8)
     assert [threads_for(None, workers) for workers in (1, 2)] == [8, 4]
     monkeypatch.setenv(SIDE_BY_SIDE, "2")
     assert [threads_for(None, workers) for workers in (1, 2, 16)] == [4, 2, 1]
     assert threads_for(3, 1) == 3
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)  # as on macOS
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert threads_for(None, 1) == 4
