@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from lgc.errors import ServiceError
+from lgc.launch.ports import past_proxies
 from lgc.launch.services import layout as layouts
 from lgc.launch.services import postgres, s3, tracking_server
 from lgc.launch.services.layout import Layout, Ports
@@ -36,6 +39,7 @@ def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
     Raises:
         ServiceError: a service that runs would get another port, or one cannot be started, or does not answer.
     """
+    os.environ.update(past_proxies())  # for the services too: MLflow's server goes to the store
     before = layouts.last_ports(folder)
     if before is not None:
         _refuse_moves(folder.resolve(), before, ports)
@@ -65,17 +69,20 @@ def up(folder: Path, ports: Ports, say: Callable[[str], None]) -> Layout:
             stop(name, layout.folder)
         layouts.create(folder, before or Ports())
         raise
-    layout.file("env", "".join(f"export {name}={value}\n" for name, value in environment(layout).items()))
+    layout.file(
+        "env", "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment(layout).items())
+    )
     return layout
 
 
 def environment(layout: Layout) -> dict[str, str]:
-    """What a pipeline needs beside its configuration: credentials."""
-    return {**s3.keys(layout), **tracking_server.credentials(layout)}
+    """What a pipeline needs beside its configuration: credentials, and a way past a proxy."""
+    return {**s3.keys(layout), **tracking_server.credentials(layout), **past_proxies()}
 
 
 def status(folder: Path) -> list[Status]:
     """How each service is."""
+    os.environ.update(past_proxies())
     layout = layouts.read(folder)
     checks: Mapping[str, Callable[[Layout], bool]] = {
         "postgres": postgres.answers,
