@@ -61,7 +61,7 @@ def cluster(config: Config, shared: Path) -> Iterator[Finding]:
         if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0):
             yield _node(node, config, shared)
     if workers > 1:
-        yield _all_reduce(config)
+        yield _all_reduce(config, kind)
 
 
 def _by_job(config: Config, address: str, shared: Path) -> Iterator[Finding]:
@@ -147,8 +147,12 @@ def _backbones(config: Config) -> list[Path]:
     return [lpips_weights(net) for net in sorted(perceptual_nets(config))]
 
 
-def _all_reduce(config: Config) -> Finding:
-    """Each worker contributes its rank plus one; every worker must get the sum."""
+def _all_reduce(config: Config, kind: str) -> Finding:
+    """Each worker contributes its rank plus one; every worker must get the sum.
+
+    Not tried where others have what the workers need of ``kind``: Ray would wait for it for as long as they do.
+    """
+    import ray
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -156,6 +160,9 @@ def _all_reduce(config: Config) -> Finding:
 
     workers, use_gpu = config.runtime.workers, config.runtime.device == "cuda"
     backend = "nccl" if use_gpu else "gloo"
+    if (free := ray.available_resources().get(kind, 0)) < workers:
+        detail = f"not tried: {free:.0f} {kind} free, runtime.workers is {workers}"
+        return Finding(backend, "warning", detail, "run `lgc doctor` again when others are done (`ray status`)")
     start = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="lgc-doctor-") as folder:

@@ -105,6 +105,13 @@ def test_a_project_outside_a_git_repository(project: Path, tmp_path: Path) -> No
     assert [one.state for one in found()] == ["ok"]
 
 
+def test_workers_of_others_are_not_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
+    monkeypatch.setattr("ray.train.torch.TorchTrainer.fit", lambda _: pytest.fail("waits in Ray's queue"))
+    found = doctor_ray._all_reduce(replace(config, runtime=replace(config.runtime, workers=2)), "CPU")
+    assert (found.state, found.detail) == ("warning", "not tried: 1 CPU free, runtime.workers is 2")
+
+
 @pytest.mark.parametrize("named", ["RAY_ADDRESS", "runtime.address"])
 def test_the_cluster_that_training_joins_is_looked_at(
     named: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
