@@ -120,7 +120,10 @@ class Journal:
 
 def _sent(folder: Path) -> int:
     mark = folder / SENT
-    return int(mark.read_text()) if mark.is_file() else 0
+    try:
+        return int(mark.read_text()) if mark.is_file() else 0
+    except ValueError:  # emptied by a power cut: better twice than never
+        return 0
 
 
 def _unsent(folder: Path) -> int:

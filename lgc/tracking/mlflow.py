@@ -204,15 +204,24 @@ def replay(folder: Path, patience: float = 30.0) -> list[str]:
     cannot be delivered, such as one whose run was deleted, keeps none of the others waiting.
     """
     found = [journal for journal in unsent_journals(folder) if (journal / ADDRESS).is_file()]
-    trackers = [MlflowTracker(read_address(journal), journal) for journal in found]
+    addresses = {journal: read_address(journal) for journal in found}
+    trackers = [MlflowTracker(address, journal) for journal, address in addresses.items() if address is not None]
     deadline = time.monotonic() + patience
+    lost = [
+        f"{journal / ADDRESS}: damaged, so its run is not known; remove {journal} to give its records up"
+        for journal, address in addresses.items()
+        if address is None
+    ]
     complaints = [tracker.close(max(0.0, deadline - time.monotonic())) for tracker in trackers]
-    return [line for line in complaints if line]
+    return [*lost, *(line for line in complaints if line)]
 
 
-def read_address(journal: Path) -> RunAddress:
-    """The run that a journal's records belong to."""
-    return RunAddress.from_dict(json.loads((journal / ADDRESS).read_text(encoding="utf-8")))
+def read_address(journal: Path) -> RunAddress | None:
+    """The run that a journal's records belong to; None where a power cut left nothing that says so."""
+    try:
+        return RunAddress.from_dict(json.loads((journal / ADDRESS).read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 class MlflowTracker:
@@ -222,8 +231,9 @@ class MlflowTracker:
         """``journal_folder`` keeps what the server has not taken yet, and the run once somebody opened it."""
         journal_folder.mkdir(parents=True, exist_ok=True)
         self._address, self._place = address, journal_folder / ADDRESS
-        if address.run_id is None and self._place.is_file():
-            self._address = replace(address, run_id=read_address(journal_folder).run_id)
+        known = read_address(journal_folder) if address.run_id is None and self._place.is_file() else None
+        if known is not None:
+            self._address = replace(address, run_id=known.run_id)
         self._keep_address()
         self._client: MlflowClient | None = None
         self._recorded: dict[str, float] | None = None

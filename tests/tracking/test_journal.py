@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lgc.tracking.journal import Journal, Record, unsent_journals
+from lgc.tracking.journal import SENT, Journal, Record, unsent_journals
 
 
 class Server:
@@ -65,6 +65,17 @@ def test_what_was_not_sent_is_replayed_by_the_next_process(tmp_path: Path) -> No
     third.append({"n": 3})
     assert third.close()
     assert server.records == [0, 1, 2, 3]
+
+
+def test_records_go_out_again_after_a_power_cut_emptied_the_mark(tmp_path: Path) -> None:
+    server = Server()
+    first = Journal(tmp_path, server)
+    first.append({"n": 0})
+    assert first.close()
+    (tmp_path / SENT).write_text("")
+    second = Journal(tmp_path, server)
+    assert second.close()
+    assert server.records == [0, 0]
 
 
 @pytest.mark.parametrize("locks", [True, False])

@@ -295,6 +295,30 @@ def test_a_journal_that_cannot_be_delivered_keeps_no_other_waiting(
     assert client(uri).get_run(run_id).data.metrics["train/loss"] == 1.0
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_journal_whose_address_a_power_cut_emptied_stops_nothing(
+    text: str, uri: str, runs: PipelineRuns, tmp_path: Path
+) -> None:
+    run_id = runs.stage(runs.parent("key-p", "pipeline p", {}), "train_codec", f"fp-{text}", {}, {})
+    for name in ("1-emptied", "2-good"):
+        leave(tmp_path / name, uri, run_id)
+    place = tmp_path / "1-emptied" / ADDRESS
+    place.write_text(text)
+    (complaint,) = replay(tmp_path)
+    assert complaint == (f"{place}: damaged, so its run is not known; remove {place.parent} to give its records up")
+    assert client(uri).get_run(run_id).data.metrics["train/loss"] == 1.0
+
+
+def test_a_stage_whose_address_a_power_cut_emptied_finds_its_run_again(uri: str, tmp_path: Path) -> None:
+    there, journal = opening(tmp_path, "key-q", "fp-q"), tmp_path / "journal"
+    journal.mkdir()
+    (journal / ADDRESS).write_text("")
+    tracker = MlflowTracker(RunAddress(uri, None, there), journal)
+    tracker.metrics({"train/loss": 2.0}, 1)
+    assert tracker.close() is None
+    assert client(uri).get_run(open_run(uri, there)).data.metrics["train/loss"] == 2.0
+
+
 def test_a_stage_that_goes_on_in_a_changed_pipeline_stays_one_run(uri: str, tmp_path: Path) -> None:
     first = open_run(uri, opening(tmp_path, "key-g", "fp-g"))
     again = open_run(uri, opening(tmp_path, "key-h", "fp-g"))
