@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import urllib.request
 
@@ -27,9 +26,14 @@ def port_taken(port: int) -> bool:
 
 
 def past_proxies() -> dict[str, str]:
-    """Environment variables with which clients go to loopback by themselves where ``http_proxy`` is set."""
-    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    hosts = [host.strip() for host in known.split(",") if host.strip()]
+    """Environment variables with which clients go to loopback by themselves where the environment names a proxy.
+
+    Empty without one: ``no_proxy`` alone would make clients on macOS forget the proxies of its settings.
+    """
+    proxies = urllib.request.getproxies_environment()
+    hosts = [host.strip() for host in proxies.pop("no", "").split(",") if host.strip()]
+    if not proxies or "*" in hosts:
+        return {}
     value = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
     return {"no_proxy": value, "NO_PROXY": value}
 

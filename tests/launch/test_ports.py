@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.request import getproxies_environment
 
 import pytest
 
@@ -45,3 +46,13 @@ def test_what_went_past_a_proxy_still_does(name: str, proxy: None, monkeypatch: 
     monkeypatch.setenv(name, "intern.example, 127.0.0.1")
     expected = "intern.example,127.0.0.1,localhost"
     assert past_proxies() == {"no_proxy": expected, "NO_PROXY": expected}
+
+
+@pytest.mark.parametrize(("http_proxy", "no_proxy"), [("", ""), ("", "intern.example"), ("http://127.0.0.1:9", "*")])
+def test_what_needs_no_change_gets_none(http_proxy: str, no_proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in getproxies_environment():
+        for spelt in (f"{name}_proxy", f"{name}_PROXY".upper()):
+            monkeypatch.delenv(spelt, raising=False)
+    monkeypatch.setenv("http_proxy", http_proxy)
+    monkeypatch.setenv("no_proxy", no_proxy)
+    assert past_proxies() == {}
