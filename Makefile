@@ -77,5 +77,5 @@ clean:  ## delete results, checkpoints, sweeps, recorded runs (mlflow.db) and da
 	@$(INSTALL) -e '.[lock]'
 	@touch $@
 
-golden: .venv/.ready  ## retrain the golden model and its files; only for a new format version
+golden: .venv/.ready  ## train golden models that are missing, e.g. for a new format version
 	@$(BIN)/python -m tests.golden.make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import lgc
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import parse
 from lgc.entropy.exact import IntegerNetwork
+from lgc.models.latents import Steps
 from tests.golden.annotate import DOCUMENT, with_example
 from tests.golden.fingerprint import latents_hash
 
@@ -42,8 +44,17 @@ def check(codec: LayeredCodec, version: str) -> None:
 
 
 def test_there_are_golden_files_of_the_present_version() -> None:
-    assert "v1" in VERSIONS
-    assert len(FILES) >= 8
+    assert {"v1", "v1b"} <= set(VERSIONS)
+    assert len(FILES) >= 16
+
+
+def test_they_use_all_ways_of_coding() -> None:
+    shapes = [load(version).model.info.architecture for version in VERSIONS]
+    assert {layer.steps for shape in shapes for layer in (shape.semantic, shape.reconstruction)} == set(
+        get_args(Steps)
+    )
+    for layer in ("semantic", "reconstruction"):
+        assert {bool(getattr(shape, layer).hyper_channels) for shape in shapes} == {True, False}
 
 
 def test_symbols_pictures_and_answers(golden: tuple[str, LayeredCodec]) -> None:
