@@ -59,7 +59,7 @@ Model = Annotated[
         "-m",
         envvar="LGC_MODEL",
         help="Model file, or name of a kept model.",
-        show_default="the pipeline's latest",
+        show_default="that of the pipeline's furthest stage",
         readable=False,
     ),
 ]

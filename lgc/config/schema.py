@@ -238,7 +238,7 @@ class RuntimeConfig:
     """Fewest workers that training goes on with when nodes are lost; null waits until all are back."""
     device: Literal["auto", "cpu", "cuda"]
     record: bool
-    """Whether a GPU that trains alone records its steps as CUDA graphs, three to five times as fast."""
+    """Whether a GPU that trains alone records its steps as CUDA graphs, three to four times as fast."""
     threads: int | None
     """Torch threads a worker; null shares this machine's cores."""
     max_failures: int

@@ -100,10 +100,11 @@ def compose_sweep(
     Raises:
         ConfigError: an unknown sweep or key, a range that the configuration cannot have.
     """
-    raw = compose_unchecked(None, [_own(override) for override in overrides], folder).get("sweep")
-    if raw is None:
+    own = [_own(override) for override in overrides]
+    if not any(override.startswith("+sweep=") for override in own):
         known = ", ".join(sorted(path.stem for path in Path(folder, "sweep").glob("*.yaml")))
         raise ConfigError(f"no sweep chosen: add sweep=NAME; there are {known}")
+    raw = compose_unchecked(None, own, folder)["sweep"]
     sweep = make(SweepConfig, raw, "sweep")
     _check_sweep(sweep)
     shared = _merge(present, sweep.settings)

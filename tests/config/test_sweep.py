@@ -67,6 +67,7 @@ def test_the_target_rate_sweep_takes_the_rates_out_of_the_space(params: dict[str
     ("overrides", "says"),
     [
         ([], "no sweep chosen: add sweep=NAME; there are rdp"),
+        (["sweep.trials=3"], "no sweep chosen: add sweep=NAME; there are rdp"),
         (
             ["sweep=nonsense"],
             "conf: Could not find 'sweep/nonsense' Available options in 'sweep': rdp smoke target_rate$",
