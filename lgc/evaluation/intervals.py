@@ -78,10 +78,13 @@ def task_intervals(scores: TaskScores, rounds: int) -> dict[str, Estimate]:
 
 
 def detail_intervals(scores: TaskScores, rounds: int) -> dict[str, dict[str, Estimate]]:
-    """Of every class, attribute and angle."""
-    drawn = _task_rounds(scores, rounds)
-    samples = scores.sampled_details(drawn)
-    return {group: _estimates(values, samples.get(group, {})) for group, values in scores.details().items()}
+    """Of every class, attribute and angle; no interval where it occurs on fewer than :data:`LEAST_PICTURES`."""
+    samples, counts = scores.sampled_details(_task_rounds(scores, rounds)), scores.occurrences()
+    often = {
+        group: {name: v for name, v in found.items() if counts[group][name] >= LEAST_PICTURES}
+        for group, found in samples.items()
+    }
+    return {group: _estimates(values, often.get(group, {})) for group, values in scores.details().items()}
 
 
 def task_differences(a: TaskScores, b: TaskScores, rounds: int) -> dict[str, Estimate]:
@@ -162,9 +165,12 @@ def interval_of(value: float, samples: np.ndarray | None) -> Estimate:
 
 
 def chance(samples: np.ndarray) -> tuple[float, float] | None:
-    """Ends of the interval of (rounds,) samples; rounds that leave the value undefined (NaN) do not count."""
+    """Ends of the interval of (rounds,) samples; rounds that leave the value undefined (NaN) do not count.
+
+    None where most do: what is left are the pictures that happen to have everything.
+    """
     defined = samples[~np.isnan(samples)]
-    if not len(defined):
+    if 2 * len(defined) < len(samples) or not len(defined):
         return None
     low, high = np.percentile(defined, _LEVELS)
     return float(low), float(high)

@@ -137,13 +137,37 @@ class TaskScores:
         }
         return {group: values for group, values in found.items() if values}
 
+    def occurrences(self) -> dict[str, dict[str, int]]:
+        """How many pictures each of :meth:`details` rests on: of balanced accuracy, those with the rarer value."""
+        result: dict[str, dict[str, int]] = {}
+        if self.confusion:
+            having = (np.stack(self.confusion).sum(axis=2) > 0).sum(axis=0)
+            result["class_iou"] = result["class_f1"] = dict(zip(CLASSES, having.tolist(), strict=True))
+        if self.attribute_hits:
+            true = np.stack(self.attribute_hits)[..., 0]
+            yes, no = (true == 1).sum(axis=0), (true == 0).sum(axis=0)
+            for name, count in (
+                ("attribute_accuracy", yes + no),
+                ("attribute_balanced_accuracy", np.minimum(yes, no)),
+            ):
+                result[name] = dict(zip(ATTRIBUTES, count.tolist(), strict=True))
+        if self.pose_errors:
+            result["pose_error"] = dict.fromkeys(POSE, len(self.pose_errors))
+        return result
+
     def sampled(self, rounds: Rounds) -> dict[str, np.ndarray]:
-        """As :meth:`values` for R resamplings at once: (R,) each, NaN where a round leaves a metric undefined."""
+        """As :meth:`values` for R resamplings at once: (R,) each, NaN where a round leaves a metric undefined.
+
+        So it leaves means over classes when it lacks one that the pictures at hand have: of fewer classes they are
+        another quantity.
+        """
         result: dict[str, np.ndarray] = {}
         if "confusion" in rounds:
             iou, f1, total, hit = _parsing(self._summed("confusion", rounds))
-            result["miou"] = _nan_mean(iou)
-            result["mean_f1"] = _nan_mean(f1)
+            there = np.stack(self.confusion).sum(axis=(0, 2)) > 0
+            whole = ~np.isnan(iou[:, there]).any(axis=1)
+            result["miou"] = np.where(whole, _nan_mean(iou), np.nan)
+            result["mean_f1"] = np.where(whole, _nan_mean(f1), np.nan)
             result["pixel_accuracy"] = hit / total
         if "attribute_hits" in rounds:
             counts = self._attribute_counts(rounds)

@@ -145,6 +145,30 @@ class TestTasks:
         found = task_intervals(TaskScores(attribute_hits=pairs), 100)
         assert found["attribute_balanced_accuracy"] == Estimate(1, 1, 1)
 
+    def test_means_over_classes_are_over_the_same_ones_in_every_round(self) -> None:
+        """19 of 20 pictures have a class, read at 0.5, one has another, read at 0: mIoU is 0.25, never 0.5."""
+        often, rare = np.zeros((19, 19), int), np.zeros((19, 19), int)
+        often[3, 3], often[3, 5], rare[4, 9] = 50, 50, 10
+        scores = TaskScores(confusion=[often] * 19 + [rare])
+        assert task_intervals(scores, 200)["miou"] == Estimate(0.25, 0.25, 0.25)
+        four = [rare.copy() for _ in range(4)]
+        for number, one in enumerate(four):
+            one[:] = np.roll(one, number, axis=0)  # each another class: most rounds lack one
+        assert task_intervals(TaskScores(confusion=[often] * 16 + four), 200)["miou"] == Estimate(0.1)
+
+    def test_what_is_rare_has_no_interval_of_its_own(self) -> None:
+        right = np.zeros((19, 19), int)
+        right[3, 3] = 10
+        other = np.roll(right, 1, axis=(0, 1))
+        yes, no = np.array([[1, 1]] * 40, np.int8), np.array([[0, 0]] * 40, np.int8)
+        for count, expected in ((LEAST_PICTURES - 1, None), (LEAST_PICTURES, 1.0)):
+            scores = TaskScores(confusion=[right] * 30 + [other] * count, attribute_hits=[no] * 30 + [yes] * count)
+            found = detail_intervals(scores, 50)
+            assert found["class_iou"]["eye_g"].low == 1.0
+            assert found["class_iou"]["l_eye"].low == expected
+            assert found["attribute_balanced_accuracy"]["Bald"].low == expected
+            assert found["attribute_accuracy"]["Bald"].low == 1.0
+
     def test_nothing_measured(self) -> None:
         assert task_intervals(TaskScores(), 10) == {}
 
