@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from lgc.errors import TrainingError
 from lgc.launch.inputs import Store
-from lgc.training.state import newest_whole
+from lgc.training.state import newest_whole, read_state
 
 _ACCOUNT: Final = "checkpoint_manager_snapshot.json"
 _PREFIX: Final = "checkpoint_"
@@ -34,7 +35,11 @@ def copied(store: Store, place: str) -> Path:
     from pyarrow.fs import LocalFileSystem, copy_files
 
     local = Path(tempfile.mkdtemp(prefix="lgc-checkpoint-"))
-    copy_files(place, str(local), source_filesystem=store.filesystem, destination_filesystem=LocalFileSystem())
+    try:
+        copy_files(place, str(local), source_filesystem=store.filesystem, destination_filesystem=LocalFileSystem())
+    except BaseException:
+        shutil.rmtree(local, ignore_errors=True)
+        raise
     return local
 
 
@@ -47,6 +52,28 @@ def newest(store: Store, run: str, say: Callable[[str], None]) -> tuple[str, Pat
         TrainingError: there are some, but none is whole.
         OSError: the storage cannot be used.
     """
+    return _newest_of(store, stored(store, run), say)
+
+
+def finished_copy(store: Store, place: str) -> Path:
+    """A local copy of a run's final checkpoint (the caller's to delete).
+
+    Raises:
+        TrainingError: it is gone, damaged, or not the final one; says where it lies.
+        OSError: the storage cannot be used.
+    """
+    try:
+        found = _newest_of(store, [place], lambda _: None)
+    except FileNotFoundError as error:
+        raise TrainingError(f"{place}: checkpoint is gone") from error
+    assert found is not None
+    if not read_state(found[1])["finished"]:
+        shutil.rmtree(found[1], ignore_errors=True)
+        raise TrainingError(f"{place}: training had not finished there")
+    return found[1]
+
+
+def _newest_of(store: Store, places: Sequence[str], say: Callable[[str], None]) -> tuple[str, Path] | None:
     copies: list[Path] = []
     found: tuple[str, Path] | None = None
 
@@ -55,7 +82,7 @@ def newest(store: Store, run: str, say: Callable[[str], None]) -> tuple[str, Pat
         return copies[-1]
 
     try:
-        found = newest_whole(stored(store, run), copy, say)
+        found = newest_whole(places, copy, say)
     finally:
         for local in copies:
             if found is None or local != found[1]:
@@ -64,7 +91,11 @@ def newest(store: Store, run: str, say: Callable[[str], None]) -> tuple[str, Pat
 
 
 def mend_account(store: Store, run: str) -> None:
-    """Remove Ray's account where Ray would refuse to start with it: cut off, or with checkpoints that are gone."""
+    """Remove Ray's account where it is in the way.
+
+    Ray refuses to start with one that was cut off, or that names checkpoints that are gone. Of one whose newest is
+    damaged it would keep that, and remove the whole one before it. What no account names stays in the storage.
+    """
     account = f"{store.folder}/{run}/{_ACCOUNT}"
     if not store.filesystem.get_file_info(account).is_file:
         return
@@ -75,5 +106,16 @@ def mend_account(store: Store, run: str) -> None:
         named = {result["checkpoint_dir_name"] for result in json.loads(text)["checkpoint_results"]}
     except (ValueError, KeyError, TypeError):
         named = None
-    if named is None or not named <= there:
+    usable = named is not None and named <= there
+    if not usable or (named and not _is_whole(store, f"{store.folder}/{run}/{max(named)}")):
         store.filesystem.delete_file(account)
+
+
+def _is_whole(store: Store, place: str) -> bool:
+    try:
+        found = _newest_of(store, [place], lambda _: None)
+    except TrainingError:
+        return False
+    if found is not None:
+        shutil.rmtree(found[1], ignore_errors=True)
+    return True

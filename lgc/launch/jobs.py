@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import lgc
-from lgc.errors import TrainingError, first_line
-from lgc.launch.checkpoints import copied
+from lgc.errors import EngineFailure, TrainingError, first_line
+from lgc.launch.checkpoints import finished_copy
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import in_thread
 from lgc.launch.ray_train import set_environment
@@ -60,7 +60,7 @@ def train_as_job(job: Job, address: str, where: str, store: Store, name: str, en
     """Train a stage as a job; returns a local copy of the final checkpoint (the caller's to delete).
 
     A stage that finished before is fetched, one that runs is joined, one that failed or was stopped is submitted
-    again and goes on from its last checkpoint.
+    again and goes on from its last whole checkpoint; so is one whose final checkpoint has been damaged since.
 
     Args:
         job: what to train, with its inputs in the storage.
@@ -73,25 +73,41 @@ def train_as_job(job: Job, address: str, where: str, store: Store, name: str, en
     Raises:
         TrainingError: the job failed or was stopped, or its server does not answer.
         Detached: Ctrl-C; the job goes on.
+        KeyboardInterrupt: Ctrl-C; there is no job yet.
     """
+
+    def say(line: str) -> None:
+        print(f"{job.stage}: {line}", flush=True)
+
+    def fetch() -> Path:
+        return in_thread(lambda: _fetch_checkpoint(store, finished), "lgc-fetch")
+
     finished = f"{store.folder}/{name}/{FINISHED}"
     with reaching(where):
         there = in_thread(lambda: store.filesystem.get_file_info(finished), "lgc-look").is_file
-    if not there:
-        job_id = f"lgc-{name}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
-        plan = {"action": "train", "job": asdict(job), "where": where, "name": name}
-        client = connect_jobs(address)
+    if there:
         try:
-            _submit_or_attach(
-                client, job_id, plan, environment, lambda line: print(f"{job.stage}: {line}", flush=True)
-            )
-            with _streamed_logs(client, job_id):
-                _wait(client, job_id, address)
-        except KeyboardInterrupt:
-            raise Detached(
-                f"{job.stage}: job {job_id} goes on (to end it: ray job stop --address {address} {job_id})"
-            ) from None
-    return in_thread(lambda: _fetch_checkpoint(store, finished), "lgc-fetch")
+            return fetch()
+        except EngineFailure:
+            raise
+        except TrainingError as error:  # as after a power cut; the job writes it anew at its end
+            say(f"{error}; training goes on from the last whole checkpoint")
+    job_id = f"lgc-{name}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
+    plan = {"action": "train", "job": asdict(job), "where": where, "name": name}
+    client, submitted = connect_jobs(address), False
+    try:
+        _submit_or_attach(client, job_id, plan, environment, say)
+        submitted = True
+        with _streamed_logs(client, job_id):
+            _wait(client, job_id, address)
+    except KeyboardInterrupt:
+        fate = "goes on" if submitted else _fate(client, job_id)
+        if fate is None:
+            raise
+        raise Detached(
+            f"{job.stage}: job {job_id} {fate} (to end it: ray job stop --address {address} {job_id})"
+        ) from None
+    return fetch()
 
 
 def ask_job(address: str, plan: Mapping[str, Any], environment: Mapping[str, str], job_id: str) -> str:
@@ -156,6 +172,16 @@ def _status(client: Any, job_id: str) -> Any:
         if "404" in str(error):
             return None
         raise
+
+
+def _fate(client: Any, job_id: str) -> str | None:
+    """What becomes of a job whose submission was interrupted; None where nothing runs."""
+    time.sleep(POLL_SECONDS)  # the server may have the request, and know no job yet
+    try:
+        status = _status(client, job_id)
+    except Exception:  # as in _wait
+        return "may go on"
+    return None if status is None or status.is_terminal() else "goes on"
 
 
 def _wait(client: Any, job_id: str, address: str) -> None:
@@ -230,12 +256,20 @@ def _streamed_logs(client: Any, job_id: str) -> Iterator[None]:
 
 
 def _fetch_checkpoint(store: Store, finished: str) -> Path:
+    """A local copy of what is finished.
+
+    Raises:
+        EngineFailure: the storage cannot be used here.
+        TrainingError: it can, but what lies there is damaged, gone, or no end of a training.
+    """
     try:
         with store.filesystem.open_input_stream(finished) as file:
-            checkpoint = json.loads(file.read())["checkpoint"]
-        return copied(store, checkpoint)
+            text = file.read()
+        return finished_copy(store, json.loads(text)["checkpoint"])
+    except (ValueError, KeyError) as error:  # cut off, or written as zeros
+        raise TrainingError(f"{finished}: unreadable ({first_line(error)})") from error
     except OSError as error:
-        raise TrainingError(
+        raise EngineFailure(
             f"{finished}: the job's result cannot be read here ({error}); runtime.storage must be one that this "
             "machine and the cluster share"
         ) from error

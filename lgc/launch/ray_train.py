@@ -31,6 +31,7 @@ from lgc.launch.storage import open_store, ray_storage, reaching, worker_environ
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
 from lgc.repeat import repeatedly
 from lgc.training.context import Bar
+from lgc.training.state import read_state
 from lgc.training.trainer import Interrupted
 
 _ERROR: Final = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
@@ -56,7 +57,7 @@ _TRAIN_SETTINGS: Final[Mapping[str, str]] = {
 def run_ray(
     job: Job, config: Config, where: str, name: str, address: str | None, audience: Audience = NOBODY
 ) -> tuple[str, Path]:
-    """Train to the end; returns where the last checkpoint lies, and a local copy of it (the caller's to delete).
+    """Train to the end; returns where the final checkpoint lies, and a local copy of it (the caller's to delete).
 
     Args:
         job: what to train.
@@ -68,7 +69,8 @@ def run_ray(
         audience: who else looks on; with a board of its own nothing is drawn here.
 
     Raises:
-        EngineFailure: Ray gave up, as after trouble of its nodes; the message is the last error.
+        EngineFailure: Ray gave up, as after trouble of its nodes; the message is the last error. Or the final
+            checkpoint is not whole in the storage.
         TrainingError: the training cannot go on, as all its workers agree.
         Interrupted: Ctrl-C; a checkpoint was written first, unless no worker was there to write one.
     """
@@ -120,9 +122,16 @@ def run_ray(
     if result.return_value is not None:
         raise result.return_value
     with reaching(where):
-        found = in_thread(lambda: newest(store, name, tqdm.write), "lgc-fetch")
+        # training is over: what is passed over here is no news of where it goes on
+        found = in_thread(lambda: newest(store, name, lambda _: None), "lgc-fetch")
     if found is None:
         raise TrainingError(f"{where}/{name}: training ended and left no checkpoint there")
+    if not read_state(found[1])["finished"]:
+        shutil.rmtree(found[1], ignore_errors=True)
+        raise EngineFailure(
+            f"{where}/{name}: training ended, but its last checkpoint is damaged or gone; run the same command again "
+            "to go on from the one before"
+        )
     return found
 
 

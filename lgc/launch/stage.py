@@ -214,11 +214,11 @@ def storage_folder(config: Config, paths: Paths) -> Path:
 
 
 def _export(name: TrainStage, config: Config, paths: Paths, checkpoint: Path, run: StageRun) -> Mapping[str, Any]:
-    measured = read_state(checkpoint)["metrics"]
-    facts: dict[str, Any] = {"metrics": measured}
-    if name == "train_reference":
-        facts["best"] = best_reference(measured)
     try:
+        measured = read_state(checkpoint)["metrics"]
+        facts: dict[str, Any] = {"metrics": measured}
+        if name == "train_reference":
+            facts["best"] = best_reference(measured)
         metrics = export_stage(name, config, paths, checkpoint, facts)
     finally:
         if config.runtime.engine == "ray":

@@ -85,6 +85,7 @@ class LocalContext:
     def __init__(self, folder: Path | str, device: torch.device | str = "cpu", show_bar: bool = True) -> None:
         self._folder = Path(folder)
         self._clear()
+        self._damaged: list[Path] = []
         self.device = torch.device(device)
         self._show_bar = show_bar
         self.stop = False
@@ -103,8 +104,12 @@ class LocalContext:
 
     def latest_checkpoint(self) -> Path | None:
         """The newest whole checkpoint."""
-        whole = newest_whole(sorted(self._checkpoints()), Path, self.say)
-        return None if whole is None else whole[0]
+        found = sorted(self._checkpoints())
+        whole = newest_whole(found, Path, self.say)
+        if whole is None:
+            return None
+        self._damaged = found[found.index(whole[0]) + 1 :]
+        return whole[0]
 
     def new_checkpoint(self, samples: int) -> Path:
         """A folder that becomes a checkpoint in :meth:`report`."""
@@ -114,13 +119,14 @@ class LocalContext:
         return path
 
     def report(self, metrics: Mapping[str, float], checkpoint: Path | None) -> None:
-        """Rename the folder into place, then drop what is older than the one before it."""
+        """Rename the folder into place, then drop what is damaged, and what is older than the one before it."""
         if checkpoint is None:
             return
         final = self._folder / f"checkpoint-{checkpoint.name.rsplit('-', 1)[1]}"
         shutil.rmtree(final, ignore_errors=True)
         checkpoint.replace(final)
-        for old in sorted(self._checkpoints())[:-2]:
+        damaged, self._damaged = set(self._damaged) - {final}, []  # it may lie where a damaged one did
+        for old in [*damaged, *sorted(set(self._checkpoints()) - damaged)[:-2]]:
             shutil.rmtree(old, ignore_errors=True)
 
     def bar(self, total: int, done: int, name: str) -> Bar | None:

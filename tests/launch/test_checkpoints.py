@@ -9,20 +9,36 @@ from pathlib import Path
 import pytest
 from pyarrow.fs import LocalFileSystem
 
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
 from lgc.errors import TrainingError
-from lgc.launch.checkpoints import copied, mend_account, newest, stored
+from lgc.launch.checkpoints import copied, finished_copy, mend_account, newest, stored
 from lgc.launch.inputs import Store
+from lgc.launch.stage import StageRun, _export
 from lgc.training.state import FORMAT
+from tests.project import ROOT
 
 OLDER, NEWER = "checkpoint_2026-11-28_17-49-48.609815", "checkpoint_2026-11-28_17-50-02.100000"
+
+CONF = ROOT / "conf"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     for name in (NEWER, OLDER):
         (tmp_path / "run" / name).mkdir(parents=True)
-        (tmp_path / "run" / name / "state.json").write_text(name)
+        state = {"format": FORMAT, "sha256": {}, "finished": name == NEWER}
+        (tmp_path / "run" / name / "state.json").write_text(json.dumps(state))
     return Store(LocalFileSystem(), str(tmp_path))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where local copies lie."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -37,23 +53,28 @@ def test_folders_stand_in_order_and_files_are_none(store: Store, account: Path, 
     assert stored(store, "no run") == []
 
 
-def test_a_copy_is_all_of_it(store: Store) -> None:
+def test_a_copy_is_all_of_it(store: Store, tmp_path: Path) -> None:
     local = copied(store, stored(store, "run")[0])
-    assert {path.name: path.read_text() for path in local.iterdir()} == {"state.json": OLDER}
+    there = (tmp_path / "run" / OLDER / "state.json").read_text()
+    assert {path.name: path.read_text() for path in local.iterdir()} == {"state.json": there}
 
 
-def test_the_newest_whole_one_is_copied_and_nothing_else_stays(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = tmp_path / "here"
-    here.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(here))
+def test_of_a_copy_that_fails_nothing_stays(store: Store, here: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        copied(store, f"{store.folder}/run/none")
+    assert list(here.iterdir()) == []
+
+
+def test_the_newest_whole_one_is_copied_and_nothing_else_stays(store: Store, tmp_path: Path, here: Path) -> None:
+    whole = (tmp_path / "run" / OLDER / "state.json").read_text()
+    for name in (OLDER, NEWER):
+        (tmp_path / "run" / name / "state.json").write_text("cut off")
     said: list[str] = []
     with pytest.raises(TrainingError, match=rf"^{tmp_path}/run/{NEWER}: not a usable checkpoint"):
         newest(store, "run", said.append)
     assert list(here.iterdir()) == []
     assert said == []
-    (tmp_path / "run" / OLDER / "state.json").write_text(json.dumps({"format": FORMAT, "sha256": {}}))
+    (tmp_path / "run" / OLDER / "state.json").write_text(whole)
     found = newest(store, "run", said.append)
     assert found is not None
     assert found[0] == f"{tmp_path}/run/{OLDER}"
@@ -63,10 +84,45 @@ def test_the_newest_whole_one_is_copied_and_nothing_else_stays(
     assert newest(store, "no run", said.append) is None
 
 
-def test_a_whole_account_stays(store: Store, account: Path) -> None:
+def test_a_final_checkpoint_is_copied_where_it_is_one(store: Store, here: Path, tmp_path: Path) -> None:
+    found = finished_copy(store, f"{store.folder}/run/{NEWER}")
+    assert list(here.iterdir()) == [found]
+    (tmp_path / "run" / "damaged").mkdir()
+    for name, complaint in (
+        (OLDER, "training had not finished"), ("damaged", "not a usable checkpoint"), ("none", "checkpoint is gone"),
+    ):  # fmt: skip
+        with pytest.raises(TrainingError, match=rf"^{tmp_path}/run/{name}: {complaint}") as raised:
+            finished_copy(store, f"{store.folder}/run/{name}")
+        assert str(here) not in str(raised.value)
+    assert list(here.iterdir()) == [found]
+
+
+def test_of_a_copy_that_is_no_checkpoint_nothing_stays(store: Store, here: Path, tmp_path: Path) -> None:
+    config = parse(compose(["runtime.engine=ray"], CONF))
+    (tmp_path / "run" / NEWER / "state.json").write_text("cut off")
+    with pytest.raises(TrainingError):
+        _export("train_codec", config, Paths(tmp_path), copied(store, stored(store, "run")[1]), StageRun(None, here))
+    assert list(here.iterdir()) == []
+
+
+def test_a_whole_account_stays(store: Store, account: Path, here: Path, tmp_path: Path) -> None:
+    mend_account(store, "run")
+    assert account.exists()
+    (tmp_path / "run" / OLDER / "state.json").write_text("cut off")  # Ray will remove it first
+    mend_account(store, "run")
+    assert account.exists()
+    account.write_text(json.dumps({"checkpoint_results": []}))
     mend_account(store, "run")
     assert account.exists()
     mend_account(store, "no run")
+    assert list(here.iterdir()) == []
+
+
+def test_an_account_whose_newest_is_damaged_goes(store: Store, account: Path, here: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / NEWER / "state.json").write_text("cut off")
+    mend_account(store, "run")
+    assert not account.exists()
+    assert list(here.iterdir()) == []
 
 
 def test_an_account_that_was_cut_off_goes(store: Store, account: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import tempfile
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +22,7 @@ from lgc.config.load import compose, parse  # noqa: E402
 from lgc.errors import EngineFailure, TrainingError  # noqa: E402
 from lgc.launch import ray_train as launch  # noqa: E402
 from lgc.launch.worker import Audience  # noqa: E402
+from lgc.training.state import FORMAT  # noqa: E402
 from lgc.training.trainer import Interrupted  # noqa: E402
 from tests.project import ROOT  # noqa: E402
 
@@ -42,9 +46,9 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return how
 
 
-def run() -> None:
+def run() -> tuple[str, Path]:
     job: Any = SimpleNamespace(threads=1, stage="train_codec", label="")
-    launch.run_ray(
+    return launch.run_ray(
         job,
         parse(compose([], ROOT / "conf")),
         "runs",
@@ -58,6 +62,24 @@ def test_trouble_of_the_nodes_is_the_engines(ended: dict[str, Any]) -> None:
     ended["raises"] = ray_train.ControllerError(OSError("No space left on device"))
     with pytest.raises(EngineFailure, match="No space left on device"):
         run()
+
+
+def test_an_end_without_its_checkpoint_is_no_result(
+    ended: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended["returns"] = None
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for number, state in enumerate((json.dumps({"format": FORMAT, "sha256": {}, "finished": False}), "cut off")):
+        folder = tmp_path / "runs" / "name" / f"checkpoint_{number}"
+        folder.mkdir(parents=True)
+        (folder / "state.json").write_text(state)
+    with pytest.raises(EngineFailure, match=r"^runs/name: training ended, but .* run the same command again"):
+        run()
+    assert "goes on" not in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    (folder / "state.json").write_text(json.dumps({"format": FORMAT, "sha256": {}, "finished": True}))
+    assert run()[0] == "runs/name/checkpoint_1"
 
 
 def test_what_all_workers_agree_on_is_the_trainings(ended: dict[str, Any]) -> None:

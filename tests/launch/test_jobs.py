@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pyarrow.fs import LocalFileSystem
 from ray.job_submission import JobStatus
 
 from lgc.config.load import compose, parse
 from lgc.errors import ConfigError, TrainingError
 from lgc.launch import jobs as jobs_module
 from lgc.launch.cluster import local_cluster
-from lgc.launch.jobs import PLAN, is_job_server
+from lgc.launch.inputs import Store
+from lgc.launch.jobs import FINISHED, PLAN, Detached, is_job_server
 from lgc.launch.ports import free_ports
+from lgc.launch.worker import Job
+from lgc.training.identity import Identity
+from lgc.training.state import FORMAT, read_state
 from tests.project import Run, copy_project, runner
 
 SECONDS = 1500
@@ -61,7 +68,7 @@ class Jobs:
 
     def get_job_status(self, job_id: str) -> Any:
         status = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(status, Exception):
+        if isinstance(status, BaseException):
             raise status
         return status
 
@@ -157,6 +164,131 @@ def test_logs_go_on_where_a_lost_connection_left_them(quick: None, capsys: pytes
         while client.logs:
             time.sleep(0.01)
     assert capsys.readouterr().err == "one\ntwo\nthree\nfour\n"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """With a run that finished; what this process copies lies in ``here`` beside it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "here"))
+    there = Store(LocalFileSystem(), str(tmp_path / "shared"))
+    finish(there, "checkpoint_1")
+    return there
+
+
+def finish(store: Store, name: str, finished: bool = True) -> None:
+    """What a job leaves."""
+    folder = Path(store.folder) / "run" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "state.json").write_text(json.dumps({"format": FORMAT, "sha256": {}, "finished": finished}))
+    (folder.parent / FINISHED).write_text(json.dumps({"checkpoint": str(folder)}))
+
+
+def train(store: Store, client: Jobs, monkeypatch: pytest.MonkeyPatch) -> Path:
+    job = Job("train_codec", {}, "/root", Identity({}), None, "/journal", 1)
+    monkeypatch.setattr(jobs_module, "connect_jobs", lambda _: client)
+    return jobs_module.train_as_job(job, "http://x", store.folder, store, "run", {})
+
+
+def copies(store: Store) -> list[Path]:
+    return list((Path(store.folder).parent / "here").iterdir())
+
+
+class Finishes(Jobs):
+    """Each of its jobs leaves a checkpoint."""
+
+    def __init__(self, store: Store, whole: bool = True) -> None:
+        super().__init__(UNKNOWN, JobStatus.SUCCEEDED)
+        self.store, self.whole = store, whole
+
+    def submit_job(self, entrypoint: str, submission_id: str, runtime_env: Mapping[str, Any]) -> None:
+        super().submit_job(entrypoint, submission_id, runtime_env)
+        finish(self.store, "checkpoint_2", self.whole)
+
+
+def test_a_finished_run_needs_no_job(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Finishes(store)
+    found = train(store, client, monkeypatch)
+    assert copies(store) == [found]
+    assert client.submitted == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda run: (run / "checkpoint_1/state.json").write_text("{"), "checkpoint_1: not a usable checkpoint"),
+        (lambda run: shutil.rmtree(run / "checkpoint_1"), "checkpoint_1: checkpoint is gone"),
+        (lambda run: (run / FINISHED).write_text(""), "finished.json: unreadable"),
+        (lambda run: (run / FINISHED).write_bytes(bytes(64)), "finished.json: unreadable"),
+        (
+            lambda run: finish(Store(None, str(run.parent)), "checkpoint_1", finished=False),
+            "checkpoint_1: training had not finished there",
+        ),
+    ],
+    ids=["damaged", "gone", "cut off", "zeros", "unfinished"],
+)
+def test_a_result_that_is_none_is_trained_again(
+    quick: None,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], object],
+    says: str,
+) -> None:
+    damage(Path(store.folder) / "run")
+    client = Finishes(store)
+    found = train(store, client, monkeypatch)
+    assert read_state(found)["finished"]
+    assert (len(client.submitted), copies(store)) == (1, [found])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"train_codec: {store.folder}/run/{says}")
+    assert first.endswith("; training goes on from the last whole checkpoint")
+    assert second.startswith("train_codec: submitted job lgc-run-")
+
+
+def test_a_jobs_result_that_is_none_is_told_as_it_lies_in_the_storage(
+    quick: None, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(store.folder)
+    with pytest.raises(TrainingError, match=rf"^{store.folder}/run/checkpoint_2: training had not finished there$"):
+        train(store, Finishes(store, whole=False), monkeypatch)
+    assert copies(store) == []
+
+
+@pytest.mark.parametrize(
+    ("afterwards", "fate"),
+    [
+        (UNKNOWN, None),
+        (JobStatus.FAILED, None),
+        (JobStatus.PENDING, "goes on"),
+        (ConnectionError("refused"), "may go on"),
+    ],
+    ids=["unknown", "an earlier one", "submitted", "no answer"],
+)
+def test_ctrl_c_while_a_job_is_submitted_asks_what_became_of_it(
+    quick: None, store: Store, monkeypatch: pytest.MonkeyPatch, afterwards: Any, fate: str | None
+) -> None:
+    class Interrupted(Jobs):
+        def submit_job(self, *_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+    shutil.rmtree(store.folder)
+    if fate is None:
+        with pytest.raises(KeyboardInterrupt):
+            train(store, Interrupted(UNKNOWN, afterwards), monkeypatch)
+    else:
+        with pytest.raises(Detached, match=rf"^train_codec: job lgc-run-\w+ {fate} \(to end it: "):
+            train(store, Interrupted(UNKNOWN, afterwards), monkeypatch)
+
+
+def test_ctrl_c_while_a_job_runs_leaves_it_without_a_question(
+    quick: None, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(store.folder)
+    client = Jobs(JobStatus.RUNNING, KeyboardInterrupt(), UNKNOWN)
+    with pytest.raises(Detached, match=r"^train_codec: job lgc-run-\w+ goes on \(to end it: "):
+        train(store, client, monkeypatch)
+    assert client.script == [UNKNOWN]
 
 
 @pytest.fixture(scope="module")

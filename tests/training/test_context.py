@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lgc.training.context import LocalContext
+from lgc.training.state import FORMAT
 
 
 def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +46,29 @@ def test_a_checkpoint_takes_its_place_when_it_is_reported(tmp_path: Path) -> Non
         context.report({}, folder)
     names = [path.name for path in sorted(tmp_path.iterdir())]
     assert names == ["checkpoint-000000000032", "checkpoint-000000000064"]
+
+
+def report(context: LocalContext, samples: int) -> None:
+    folder = context.new_checkpoint(samples)
+    (folder / "state.json").write_text(json.dumps({"format": FORMAT, "sha256": {}, "samples": samples}))
+    context.report({}, folder)
+
+
+@pytest.mark.parametrize("after", [45, 60, 80, 90])
+def test_a_damaged_checkpoint_is_none_of_the_two_that_are_kept(tmp_path: Path, after: int) -> None:
+    """Wherever the next one lies: there as well, before it or behind it."""
+    for samples in (40, 80):
+        report(LocalContext(tmp_path), samples)
+    for name in ("checkpoint-000000000080", "checkpoint-000000000090"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "state.json").write_text("cut off")
+    context = LocalContext(tmp_path)
+    assert context.latest_checkpoint() == tmp_path / "checkpoint-000000000040"
+    report(context, after)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "checkpoint-000000000040", f"checkpoint-{after:012d}"
+    ]  # fmt: skip
+    report(context, 96)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        f"checkpoint-{after:012d}", "checkpoint-000000000096"
+    ]  # fmt: skip
