@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,17 @@ class TestLoad:
     def test_missing_model(self, tmp_path: Path) -> None:
         with pytest.raises(lgc.ModelError, match="no such model file"):
             lgc.load(tmp_path / "none.safetensors")
+
+    def test_a_user_without_a_home_folder(self, model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def none() -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        for name in ("LGC_HOME", "XDG_DATA_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(Path, "home", none)
+        assert isinstance(lgc.load(model_file, "cpu"), LayeredCodec)
+        with pytest.raises(lgc.ModelError, match="set LGC_HOME to a folder"):
+            lgc.load("face", "cpu")
 
     @pytest.mark.parametrize(("model", "told"), [("", "is empty"), (".", r"\.: is a folder, not a model file")])
     def test_what_names_no_model(self, model: str, told: str) -> None:
@@ -173,12 +185,21 @@ class TestCompress:
             ("face.jpg", r"not the name of a file; read it first: PIL\.Image\.open"),
             (Path("face.jpg"), "not the name of a file"),
             (["face.jpg"], "not the name of a file"),
+            (b"\xff\xd8", r"not a file's content; read it first: PIL\.Image\.open"),
+            (io.BytesIO(b"a\nb"), "not a file's content"),
+            ([io.BytesIO(b"a\nb")], "not a file's content"),
+            ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3))], r"^picture 1: an array must be uint8"),
             (Image.new("F", (4, 4), 1.0), "float values, and nothing says which of them is white"),
         ],
     )
     def test_what_is_no_picture(self, codec: LayeredCodec, picture: object, told: str) -> None:
         with pytest.raises(lgc.ImageError, match=told):
             codec.compress(picture)
+
+    def test_the_account_of_one_picture(self, codec: LayeredCodec, pictures: list[np.ndarray]) -> None:
+        for one in (pictures[0], Image.fromarray(pictures[0])):
+            (encoded,) = codec.encode(one)
+            assert encoded.data == codec.compress(pictures[0])
 
     def test_a_tensor_may_miss_its_range_by_rounding(self, codec: LayeredCodec) -> None:
         x = torch.tensor([-5e-4, 1 + 5e-4]).repeat(3, 4, 2)
@@ -210,7 +231,14 @@ class TestDecompress:
 class TestNoBytes:
     @pytest.mark.parametrize(
         ("given", "kind"),
-        [("a.lgc", "str"), (Path("a.lgc"), "PosixPath"), (["a.lgc"], "str"), (7, "int"), ([7], "int")],
+        [
+            ("a.lgc", "str"),
+            (Path("a.lgc"), "PosixPath"),
+            (["a.lgc"], "str"),
+            (7, "int"),
+            ([7], "int"),
+            (io.BytesIO(b"a\nb"), "BytesIO"),
+        ],
     )
     @pytest.mark.parametrize("method", ["decompress", "analyze", "latents", "predict"])
     def test_says_what_is_wanted(self, codec: LayeredCodec, method: str, given: object, kind: str) -> None:

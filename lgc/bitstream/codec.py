@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from typing import Any, Final, TypeAlias, TypeVar, overload
@@ -99,7 +100,12 @@ class _Group:
 
 
 class LayeredCodec:
-    """Compress, decompress and analyse with one model. Safe to share; holds no state of a call."""
+    """Compress, decompress and analyse with one model.
+
+    Holds no state of a call: threads may share it, and processes that are started anew (``spawn``). A process forked
+    after torch has computed with several threads waits for ever, here as in any network: fork before the first call,
+    or let each process load the model.
+    """
 
     def __init__(
         self,
@@ -134,7 +140,8 @@ class LayeredCodec:
                 tell that last one from a single picture: ``list(batch)`` says what it is.
 
         Raises:
-            ImageError: a picture of a shape, type or range that is none of these, or larger than 8192 x 8192.
+            ImageError: a picture of a shape, type or range that is none of these, or larger than 8192 x 8192; of
+                several it says which.
         """
         if _is_one_picture(pictures):
             (one,) = self._encoded([pictures])
@@ -154,21 +161,23 @@ class LayeredCodec:
         A base-only file, or ``layers="semantic"``, gives the base picture.
 
         Raises:
-            BitstreamError: a damaged file.
+            BitstreamError: a damaged file; of several it says which.
             ModelError: a file of another model.
             TypeError: no bytes, as the name of a file.
         """
         _check_layers(layers)
         if isinstance(files, Coded):
             return self.decompress([files], layers)[0]
-        parsed = self._parse_all(files)
+
+        def decode(group: _Group, members: Sequence[container.Container]) -> torch.Tensor:
+            return self._decode_group(group, members, layers)
+
         pictures: dict[int, NDArray[np.uint8]] = {}
-        for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
-            members = [parsed[place] for place in group.places]
-            decoded = self._decode_group(group, members, layers)
+        for group, decoded in self._decoded(files, decode):
             pixels = images.crop(decoded, group.height, group.width).permute(0, 2, 3, 1).cpu().numpy()
             for place, picture in zip(group.places, pixels, strict=True):
-                pictures[place] = np.ascontiguousarray(picture)
+                # of its own: whoever keeps one would keep the whole batch
+                pictures[place] = picture.copy() if len(pixels) > 1 else np.ascontiguousarray(picture)
         return _in_order(pictures.items())
 
     @overload
@@ -183,7 +192,7 @@ class LayeredCodec:
         layer are looked at otherwise, so files may be cut there.
 
         Raises:
-            BitstreamError: a damaged file, or ``layers="both"`` on a base-only file.
+            BitstreamError: a damaged file, or ``layers="both"`` on a base-only file; of several it says which.
             ModelError: a file of another model, or a model without an analyzer.
             TypeError: no bytes, as the name of a file.
         """
@@ -193,8 +202,9 @@ class LayeredCodec:
         results: dict[int, Analysis] = {}
         for group, features in self._features(files, layers):
             analyzer = self.model.analyzers[layers]
-            pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
-            masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
+            with self._plain():
+                pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
+                masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
             results.update(zip(group.places, _analyses(pooled, masks, group), strict=True))
         return _in_order(results.items())
 
@@ -234,24 +244,50 @@ class LayeredCodec:
         analyzer = self.model.analyzers.get(layers)
         if analyzer is None:
             raise ModelError(f"model {self.model.model_id.hex()} has no analyzer for the {layers} layer(s)")
-        parsed = self._parse_all(files)
-        for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
-            members = [parsed[place] for place in group.places]
+
+        def read(group: _Group, members: Sequence[container.Container]) -> Features:
             y_s = self._decode_semantic(group, members)
             latents = from_fixed(y_s)
             if layers == "both":
                 y_r = self._decode_reconstruction(group, members, y_s)
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
-            yield group, analyzer.features(latents)
+            with self._plain():
+                return analyzer.features(latents)
+
+        yield from self._decoded(files, read)
+
+    def _decoded(
+        self, files: Any, decode: Callable[[_Group, Sequence[container.Container]], T]
+    ) -> Iterator[tuple[_Group, T]]:
+        """What ``decode`` makes of files of one size at a time; an error says which of several files it is about."""
+        parsed = self._parse_all(files)
+        for group in self._groups([(p.header.width, p.header.height) for p in parsed]):
+            members = [parsed[place] for place in group.places]
+            try:
+                result = decode(group, members)
+            except BitstreamError:
+                for place, member in zip(group.places, members, strict=True):
+                    with _naming(f"file {place}", of=len(parsed)):
+                        decode(replace(group, places=[place]), [member])
+                raise
+            yield group, result
+
+    def _plain(self) -> torch.autocast:
+        """Full precision, whatever context a caller computes in: a file is read alike in all."""
+        return torch.autocast(self.model.device.type, enabled=False)
 
     def encode(self, pictures: Sequence[Picture] | np.ndarray | torch.Tensor) -> list[Encoded]:
-        """As :meth:`compress` for several pictures, with the account of each file."""
-        return _in_order(self._encoded(pictures))
+        """As :meth:`compress`, with the account of each file: a list, also of one picture."""
+        return _in_order(self._encoded([pictures] if _is_one_picture(pictures) else pictures))
 
     @torch.no_grad()
     def _encoded(self, pictures: Any) -> Iterator[tuple[int, Encoded]]:
         """Files and their pictures' places, as they are done."""
-        arrays = [_as_pixels(picture) for picture in pictures]
+        given = [pictures] if _is_stream(pictures) else list(pictures)
+        arrays = []
+        for number, picture in enumerate(given):
+            with _naming(f"picture {number}", of=len(given)):
+                arrays.append(_as_pixels(picture))
         for group in self._groups([(a.shape[1], a.shape[0]) for a in arrays]):
             pixels = torch.from_numpy(np.stack([arrays[place] for place in group.places]))
             yield from zip(group.places, self._encode_group(group, pixels), strict=True)
@@ -260,9 +296,10 @@ class LayeredCodec:
         coders, g_a = self.model.coders, self.model.compressor.g_a
         padded = images.pad(pixels.to(self.model.device).permute(0, 3, 1, 2), STRIDE)
         # tiles become float one at a time: a large picture in float takes gigabytes
-        y_s, y_r = tiled(
-            lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
-        )
+        with self._plain():
+            y_s, y_r = tiled(
+                lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
+            )
         semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
         reconstruction, _, covered_r = coders["reconstruction"].encode(
             y_r.float(), self.model.compressor.context(y_s_hat)
@@ -302,13 +339,15 @@ class LayeredCodec:
     def _paint(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """uint8 (B, 3, 16 h, 16 w) from decoded latents (B, ., h, w)."""
         g_s = self.model.compressor.g_s
-        pooled = g_s.style_of(y_s_hat) if g_s.fusion == "global" else None  # of the whole picture
+        with self._plain():
+            pooled = g_s.style_of(y_s_hat) if g_s.fusion == "global" else None  # of the whole picture
 
         def paint(y_s: torch.Tensor, y_r: torch.Tensor) -> tuple[torch.Tensor]:
             x_hat = g_s.paint(g_s.style_of(y_s) if pooled is None else pooled, y_r)
             return (images.to_uint8(x_hat).permute(0, 3, 1, 2),)
 
-        return tiled(paint, [y_s_hat, y_r_hat], 1, STRIDE, self._margin)[0]
+        with self._plain():
+            return tiled(paint, [y_s_hat, y_r_hat], 1, STRIDE, self._margin)[0]
 
     @property
     def _margin(self) -> int:
@@ -353,8 +392,13 @@ class LayeredCodec:
         return self.model.compressor.base_latent(from_fixed(y_s), None if base is None else from_fixed(base))
 
     def _parse_all(self, files: Any) -> list[container.Container]:
-        several = isinstance(files, Iterable) and not isinstance(files, str)
-        return [self._parse(_as_bytes(data)) for data in (files if several else [files])]
+        several = isinstance(files, Iterable) and not isinstance(files, str) and not _is_stream(files)
+        given = list(files) if several else [files]
+        parsed = []
+        for number, data in enumerate(given):
+            with _naming(f"file {number}", of=len(given)):
+                parsed.append(self._parse(_as_bytes(data)))
+        return parsed
 
     def _parse(self, data: bytes) -> container.Container:
         parsed = container.parse(data)
@@ -366,7 +410,7 @@ class LayeredCodec:
         if parsed.header.model_id != self.model.model_id:
             raise ModelError(
                 f"written by model {parsed.header.model_id.hex()}, this is model {self.model.model_id.hex()}; "
-                "pass the right one with --model"
+                "read it with the one that wrote it"
             )
         return parsed
 
@@ -394,16 +438,35 @@ def _as_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
+def _is_stream(value: Any) -> bool:
+    """Whether it is an open file, whose lines would otherwise be taken for several."""
+    return hasattr(value, "read")
+
+
+@contextmanager
+def _naming(name: str, of: int) -> Iterator[None]:
+    """Say which of several an error is about."""
+    try:
+        yield
+    except (BitstreamError, ImageError, ModelError) as error:
+        if of == 1:
+            raise
+        raise type(error)(f"{name}: {error}") from error
+
+
 def _is_one_picture(value: Any) -> bool:
     if isinstance(value, torch.Tensor | np.ndarray):
         return value.ndim == 3 or (isinstance(value, np.ndarray) and value.ndim == 2)
-    return isinstance(value, Image.Image | str | PathLike)  # names are told what they are
+    # names and open files are told what they are
+    return isinstance(value, Image.Image | str | PathLike | bytes) or _is_stream(value)
 
 
 def _as_pixels(picture: Any) -> np.ndarray:
     """Any accepted form of one picture -> uint8 (H, W, 3)."""
     if isinstance(picture, str | PathLike):
         raise ImageError("a picture is wanted, not the name of a file; read it first: PIL.Image.open(...)")
+    if isinstance(picture, bytes) or _is_stream(picture):
+        raise ImageError("a picture is wanted, not a file's content; read it first: PIL.Image.open(...)")
     if isinstance(picture, Image.Image):
         images.check_size(*picture.size)
         return images.from_pil(picture)

@@ -155,7 +155,8 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
     path, device = Path(path), torch.device(device)
     with _open(path) as file:
         info, model_id, declared = _parse_metadata(path, file.metadata())
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # copies: what safetensors gives is the file itself, which somebody may write over while the model is in use
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     try:
         content = _digest(tensors, "").hexdigest()
         if content != declared or _model_id(info.architecture, tensors) != model_id:
@@ -187,7 +188,7 @@ def _open(path: Path) -> Any:
     if os.path.isdir(path):  # unlike Path's, these never raise
         raise ModelError(f"{path}: is a folder, not a model file; name the file in it")
     if not os.path.isfile(path):
-        raise ModelError(f"{path}: no such model file; train one (make repro) or pass --model")
+        raise ModelError(f"{path}: no such model file; train one (make repro) or name another")
     if not os.access(path, os.R_OK):  # safe_open would say that there is none
         raise ModelError(f"{path}: cannot be read (Permission denied)")
     try:

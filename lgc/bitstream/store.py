@@ -17,9 +17,16 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def folder() -> Path:
-    """Where models are kept: ``LGC_HOME/models``, by default below the user's data folder."""
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(os.environ.get("LGC_HOME") or Path(data) / "lgc") / "models"
+    """Where models are kept: ``LGC_HOME/models``, by default below the user's data folder.
+
+    Raises :class:`ModelError` for a user without a home folder.
+    """
+    if own := os.environ.get("LGC_HOME"):
+        return Path(own) / "models"
+    try:
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "lgc" / "models"
+    except RuntimeError:  # no HOME, and no such user
+        raise ModelError("there is no home folder to keep models in; set LGC_HOME to a folder") from None
 
 
 def find(model: Path | str) -> Path:
@@ -30,13 +37,24 @@ def find(model: Path | str) -> Path:
     if not str(model):
         raise ModelError("the name of the model is empty; name a file or a kept model")
     path = Path(model)
+    if os.path.isfile(path) or not _NAME.fullmatch(str(model)):  # os.path never raises
+        return path
     kept = folder() / f"{model}{SUFFIX}"
-    return kept if not os.path.exists(path) and _NAME.fullmatch(str(model)) and kept.is_file() else path
+    return kept if os.path.isfile(kept) else path
 
 
 def kept() -> list[Path]:
-    """The files of the kept models, unread: named NAME.safetensors, in order."""
-    return sorted(folder().glob(f"*{SUFFIX}"))
+    """The files of the kept models, unread: named NAME.safetensors, in order.
+
+    Raises :class:`ModelError` when their folder cannot be read.
+    """
+    place = folder()
+    try:
+        return sorted(place / name for name in os.listdir(place) if name.endswith(SUFFIX))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ModelError(f"{place}: cannot be read ({error.strerror}); set LGC_HOME to a folder of yours") from error
 
 
 def keep(file: Path, name: str, force: bool = False) -> Path:
@@ -47,7 +65,7 @@ def keep(file: Path, name: str, force: bool = False) -> Path:
     if not _NAME.fullmatch(name):
         raise ModelError(f"{name!r} is no name for a model: letters, digits, '.', '_' and '-', at most 100")
     incoming, target = load_model(file), folder() / f"{name}{SUFFIX}"
-    if target.exists() and not force and load_model(target).sha256 != incoming.sha256:
+    if os.path.exists(target) and not force and load_model(target).sha256 != incoming.sha256:
         raise ModelError(f"{target}: another model has this name; pass --force to replace it, or --name another")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

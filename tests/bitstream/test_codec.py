@@ -169,6 +169,18 @@ class TestSameEverywhere:
         for inside, outside in zip(found, decoded_latents(codec, files[0]), strict=True):
             assert torch.equal(inside, outside)
 
+    def test_a_callers_autocast_changes_nothing(
+        self, codec: LayeredCodec, pictures: list[np.ndarray], files: list[bytes]
+    ) -> None:
+        outside = codec.decompress(files), codec.analyze(files, "both")
+        with torch.autocast("cpu", torch.bfloat16):
+            assert codec.compress(pictures) == files
+            inside = codec.decompress(files), codec.analyze(files, "both")
+        np.testing.assert_array_equal(inside[0], outside[0])
+        for one, other in zip(inside[1], outside[1], strict=True):
+            np.testing.assert_array_equal(one.mask, other.mask)
+            assert (one.attributes, one.pose) == (other.attributes, other.pose)
+
     @pytest.mark.gpu
     def test_on_a_gpu(self, model_file: Path, codec: LayeredCodec, files: list[bytes]) -> None:
         gpu = lgc.load(model_file, "cuda")
@@ -254,7 +266,7 @@ class TestWrongModel:
             assert "\n" not in str(error.value)
 
     def test_one_wrong_file_among_others(self, codec: LayeredCodec, other: LayeredCodec) -> None:
-        with pytest.raises(ModelError):
+        with pytest.raises(ModelError, match=r"^file 1: written by model"):
             codec.decompress([codec.compress(noise(8, 8)), other.compress(noise(8, 8))])
 
     def test_relabelled_file_is_still_an_error(self, codec: LayeredCodec, other: LayeredCodec) -> None:
@@ -414,6 +426,25 @@ def test_compressing_many_keeps_their_bytes_alone(
     monkeypatch.setattr(codec, "_encode_group", watched)
     assert len(codec.compress(pictures)) == len(pictures) == len(alive)
     assert max(alive) <= 3
+
+
+@pytest.mark.parametrize("method", ["decompress", "analyze", "predict"])
+def test_of_several_files_the_damaged_one_is_named(codec: LayeredCodec, method: str) -> None:
+    good = codec.compress(noise(40, 40))
+    bad = bytearray(good)
+    bad[len(strip(good)) - 1] ^= 1  # in the semantic layer
+    read = getattr(codec, method)
+    with pytest.raises(BitstreamError, match=r"^file 2: semantic layer"):
+        read([good, good, bytes(bad), good])
+    with pytest.raises(BitstreamError, match=r"^file 1: offset"):
+        read([good, good[:9]])
+    with pytest.raises(BitstreamError, match=r"^semantic layer"):
+        read([bytes(bad)])
+
+
+def test_a_picture_keeps_nothing_but_itself(codec: LayeredCodec) -> None:
+    for picture in codec.decompress([codec.compress(noise(32, 32))] * 3):
+        assert picture.base is None or picture.base.nbytes <= picture.nbytes
 
 
 class TestAccount:

@@ -93,6 +93,17 @@ class TestRoundTrip:
         assert load_model(paths[1]).info.architecture == linear
         assert read_info(paths[0])[1] != read_info(paths[1])[1]
 
+    def test_a_loaded_model_needs_its_file_no_more(self, own: Path) -> None:
+        codec = LayeredCodec(load_model(own))
+        picture = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        before = codec.compress(picture)
+        size = own.stat().st_size
+        with own.open("r+b") as file:  # in place, as `cp` does it
+            file.write(bytes(size))
+        assert codec.compress(picture) == before
+        np.testing.assert_array_equal(codec.decompress(before), LayeredCodec(codec.model).decompress(before))
+        assert np.any(codec.decompress(before))
+
     def test_loaded_networks_are_frozen(self, model_file: Path) -> None:
         model = load_model(model_file)
         for network in (model.compressor, *model.analyzers.values()):
