@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, get_args
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load, save_file
 from torch import nn
 
 from lgc.atomic import replacing_file
@@ -155,8 +155,7 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
     path, device = Path(path), torch.device(device)
     with _open(path) as file:
         info, model_id, declared = _parse_metadata(path, file.metadata())
-        # copies: what safetensors gives is the file itself, which somebody may write over while the model is in use
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    tensors = _read_tensors(path)
     try:
         content = _digest(tensors, "").hexdigest()
         if content != declared or _model_id(info.architecture, tensors) != model_id:
@@ -195,6 +194,14 @@ def _open(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: not a model file ({error})") from error
+
+
+def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Copies: views of the file would change when somebody writes over it while the model is in use."""
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read ({error})") from error
 
 
 def _parse_metadata(path: Path, metadata: Mapping[str, str] | None) -> tuple[ModelInfo, bytes, str | None]:
