@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -36,11 +37,25 @@ def first_asks(ask: Callable[[], object]) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        os.write(2, _ASKED)  # not print, which the signal may have come into the middle of
-        ask()
+        ask()  # before a word is said: nobody may be left to read it
+        try:
+            os.write(2, _ASKED)  # not print, which the signal may have come into the middle of
+        except OSError:  # the terminal is gone, or the same Ctrl-C has ended `tee`
+            _drop_unread_output()
 
     with on_signals((signal.SIGINT, signal.SIGTERM), act):
         yield
+
+
+def _drop_unread_output() -> None:
+    """Print into nothing where nobody reads: the next line would be an error, and end what has to end well."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        looked = select.poll()
+        looked.register(descriptor, 0)  # errors are told without being asked for
+        if looked.poll(0):
+            os.dup2(nothing, descriptor)
+    os.close(nothing)
 
 
 def in_thread(act: Callable[[], T], name: str, look: Callable[[], object] = lambda: None) -> T:

@@ -97,13 +97,16 @@ def test_handlers_of_what_runs_inside_win(head: Head) -> None:
 
 
 def test_another_thread_leaves_signals_alone(head: Head) -> None:
+    inside: list[Any] = []
+
     def run() -> None:
         with local_cluster():
-            assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+            inside.extend(map(signal.getsignal, ENDING))
 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
+    assert inside == [signal.SIG_DFL] * len(ENDING)
 
 
 @pytest.mark.parametrize("name", ["l", "long" * 10])

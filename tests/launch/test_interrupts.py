@@ -22,6 +22,25 @@ def test_the_first_asks_and_the_second_ends(capfd: pytest.CaptureFixture[str]) -
     assert capfd.readouterr().err.strip() == "stops after a checkpoint; a second Ctrl-C ends at once"
 
 
+def test_it_asks_also_where_nobody_reads_what_it_says() -> None:
+    asked: list[int] = []
+    errors = os.dup(2)
+    read, write = os.pipe()
+    os.close(read)  # as when Ctrl-C has ended `tee` too
+    os.dup2(write, 2)
+    try:
+        with first_asks(lambda: asked.append(1)):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.write(2, b"what a progress bar prints on the way to the checkpoint")
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        os.dup2(errors, 2)
+        os.close(errors)
+        os.close(write)
+    assert asked == [1]
+
+
 def fails() -> None:
     raise OSError("no such bucket")
 

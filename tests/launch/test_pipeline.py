@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lgc.config.load import compose, parse
-from lgc.launch import room, worker
+from lgc.launch import pipeline, room, worker
 from lgc.launch.pipeline import SIDE_BY_SIDE, run_stages, with_dependents
 from lgc.launch.room import stages_at_once
 from lgc.launch.worker import threads_for
@@ -22,6 +26,13 @@ from lgc.progress import ROW
 CONF = Path(__file__).parents[2] / "conf"
 NEEDS = {"codec": {"data"}, "data": set(), "heads": {"codec", "rgb"}, "rgb": {"data"}, "rate": {"data"}}
 Trace = Callable[[str], Sequence[str]]
+CATCHES = (
+    "def caught(*_): say(sys.argv[1], 'asked', '.'); sys.exit(130)\n"
+    "signal.signal(signal.SIGINT, caught)\nsay(sys.argv[1], 'waits', '.')\ntime.sleep(60)"
+)
+FINISHES = "signal.signal(signal.SIGINT, signal.SIG_IGN)\nsay(sys.argv[1], 'waits', '.')\ntime.sleep(1)"
+"""As a stage whose last validation runs."""
+LISTENS_NOT = "say(sys.argv[1], 'waits', '.')\ntime.sleep(10)"
 
 
 @pytest.fixture
@@ -83,29 +94,117 @@ def test_after_a_failure_none_begins_and_those_under_way_end(trace: Path) -> Non
     assert sorted(trace.read_text().splitlines()) == ["codec 2 0", "data", "data 1 0", "rgb", "rgb 2 1"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_is_passed_on_to_all_once(trace: Path, number: int) -> None:
-    catches = (
-        "def caught(*_): say(sys.argv[1], 'asked', '.'); sys.exit(130)\n"
-        "signal.signal(signal.SIGINT, caught)\nsay(sys.argv[1], 'waits', '.')\ntime.sleep(60)"
-    )
+@contextmanager
+def handler(number: int, what: Any) -> Iterator[None]:
+    before = signal.signal(number, what)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+@contextmanager
+def interrupted(trace: Path, number: int, waiting: int = 1) -> Iterator[None]:
+    """This process gets the signal as soon as so many stages wait for it."""
 
     def interrupt() -> None:
         deadline = time.monotonic() + 60
-        while not trace.exists() or trace.read_text().count("waits") < 2:
-            assert time.monotonic() < deadline
+        while not trace.exists() or trace.read_text().count("waits") < waiting:
+            if time.monotonic() > deadline:
+                return
             time.sleep(0.05)
         os.kill(os.getpid(), number)
 
-    before = signal.signal(number, signal.default_int_handler)  # in a job in the background Ctrl-C is ignored
     thread = threading.Thread(target=interrupt)
-    thread.start()
-    code = run({"a": set(), "b": set(), "c": set()}, stage(catches))
-    thread.join()
-    signal.signal(number, before)
+    with handler(number, signal.default_int_handler):  # in a job in the background Ctrl-C is ignored
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_is_passed_on_to_all_once(trace: Path, number: int) -> None:
+    with interrupted(trace, number, waiting=2):
+        code = run({"a": set(), "b": set(), "c": set()}, stage(CATCHES))
     assert code == 128 + number
     assert sorted(line for line in trace.read_text().splitlines() if "asked" in line) == ["a asked .", "b asked ."]
     assert "c" not in trace.read_text()
+
+
+@pytest.mark.parametrize(("needs", "code"), [({"a": set(), "b": {"a"}}, 130), ({"a": set()}, 0)])
+def test_a_stage_that_ends_well_hides_no_interrupt_but_the_last(
+    trace: Path, needs: dict[str, set[str]], code: int
+) -> None:
+    with interrupted(trace, signal.SIGINT):
+        assert run(needs, stage(FINISHES)) == code
+    assert trace.read_text().splitlines() == ["a 1 0", "a waits .", "a"]
+
+
+def test_a_stage_that_begins_as_the_signal_comes_is_told_and_is_the_last(
+    trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+
+    def begin(command: list[str], **kwargs: Any) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(command, **kwargs)
+        begun.append(command[-1])
+        while not trace.exists() or "waits" not in trace.read_text():  # Python may lose a signal while it starts
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+        return child
+
+    monkeypatch.setattr(pipeline, "subprocess", FakeSubprocess(begin))
+    with handler(signal.SIGINT, signal.default_int_handler):
+        assert run({"a": set(), "b": set()}, stage(LISTENS_NOT)) == 130
+    assert begun == ["a"]
+    assert trace.read_text().splitlines() == ["a 2 0", "a waits ."]
+
+
+class FakeSubprocess:
+    def __init__(self, begin: Callable[..., subprocess.Popen[bytes]]) -> None:
+        self.Popen = begin
+
+
+def test_every_ctrl_c_is_passed_on(trace: Path) -> None:
+    """As to training, which ends at once on the second."""
+    twice = (
+        "def caught(*_): signal.signal(signal.SIGINT, signal.default_int_handler); say(sys.argv[1], 'waits', '.')\n"
+        "signal.signal(signal.SIGINT, caught)\nsay(sys.argv[1], 'waits', '.')\ntime.sleep(10)"
+    )
+    with interrupted(trace, signal.SIGINT), interrupted(trace, signal.SIGINT, waiting=2):
+        assert run({"a": set()}, stage(twice)) == 130
+    assert trace.read_text().splitlines() == ["a 1 0", "a waits .", "a waits ."]
+
+
+def test_where_ctrl_c_is_ignored_stages_hear_what_is_passed_on(trace: Path) -> None:
+    """As in the background of a script; a stage that has no handler of its own hears it too."""
+    with handler(signal.SIGINT, signal.SIG_IGN), interrupted(trace, signal.SIGTERM):
+        assert run({"a": set()}, stage(LISTENS_NOT)) == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert trace.read_text().splitlines() == ["a 1 0", "a waits ."]
+
+
+def test_a_dvc_that_runs_all_stages_begins_no_other_that_comes_to_an_end(
+    trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = {
+        "a": {"cmd": "python a.py a", "outs": ["made"]},
+        "b": {"cmd": "python b.py b", "deps": ["made"]},
+        "c": {"cmd": "python b.py c", "deps": ["made"]},
+    }
+    for name, body in {"a": f"{FINISHES}\nopen('made', 'w').close()", "b": LISTENS_NOT}.items():
+        Path(f"{name}.py").write_text(stage(body)(name)[2])
+    Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text("[core]\n    no_scm = true\n    site_cache_dir = .dvc/site\n")
+    binaries = Path(sys.executable).parent
+    monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    with interrupted(trace, signal.SIGINT):
+        assert run({"all": set()}, lambda _: [str(binaries / "dvc"), "repro", "--keep-going"], at_once=1) == 130
+    ended = [line for line in trace.read_text().splitlines() if " " not in line]
+    assert ended == ["a"]
+    assert "a:" in Path("dvc.lock").read_text()  # what came to its end need not run again
 
 
 @pytest.mark.parametrize(
