@@ -7,6 +7,8 @@ Pictures outside a network are uint8 RGB arrays (H, W, 3); inside they are float
 from __future__ import annotations
 
 import io
+import os
+import re
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,7 +17,7 @@ from typing import IO, Final
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from lgc.atomic import replacing_file
 from lgc.errors import ImageError
@@ -25,7 +27,7 @@ FORMATS: Final = (
     "PNG", "JPEG", "WEBP", "AVIF", "HEIF", "JXL", "JPEG2000", "TIFF", "BMP", "DIB", "GIF", "PPM", "QOI", "PSD", "PCX",
     "SGI", "SUN", "TGA",
 )  # fmt: skip
-"""What photographs come as, in Pillow's words. A telephone's MPO is a JPEG to it; TGA has no signature.
+"""What photographs come as, in Pillow's words. A telephone's MPO is opened as a JPEG; TGA has no signature.
 
 Left to itself, Pillow goes by the bytes and not by the name, and starts Ghostscript for those of an EPS.
 """
@@ -51,38 +53,80 @@ _STRAIGHT: Final = {"La": "LA", "RGBa": "RGBA"}
 """Modes whose colours are multiplied with their opacity, and those where they are not."""
 _SAME_COLOUR: Final = 2
 """Levels of 255 by which the many profiles called sRGB differ."""
-SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"})
 
 
-def read(source: Path | str | IO[bytes]) -> np.ndarray:
+_HEIC: Final = re.compile(rb".{4}ftyp(he[iv].|mif1|msf1)", re.DOTALL)
+"""The first 12 bytes of a telephone's photograph, and of some AVIF."""
+_HEIC_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})
+
+
+def read(source: Path | str | IO[bytes], plugins: bool = False) -> np.ndarray:
     """Read a photograph as a person sees it: uint8 RGB (H, W, 3).
 
     EXIF rotation is applied, transparency is laid over white, 16-bit is scaled to 8, palette, grey and
     CMYK become RGB, and colours are sRGB: those of an embedded profile are converted, unless it is unusable.
+    HEIC is read with ``plugins``, see :func:`open_picture`.
     Raises :class:`ImageError` for anything that is none of :data:`FORMATS`, is larger than 8192 x 8192
     or has 32-bit values, whose range no standard names.
     """
-    name = getattr(source, "name", source) if not isinstance(source, Path | str) else source
+    name = _name(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decompression bombs are refused by size, odd EXIF does not matter
-            with open_picture(source) as picture:
-                check_size(*picture.size, where=str(name))
+            with open_picture(source, plugins) as picture:
+                check_size(*picture.size, where=name)
                 return from_pil(picture)
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file") from None
     except IsADirectoryError:
         raise ImageError(f"{name}: is a folder, not a picture") from None
     except ImageError as error:
-        raise error if str(error).startswith(str(name)) else ImageError(f"{name}: {error}") from error
+        raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
         raise ImageError(f"{name}: cannot be read as a photograph ({_reason(error)})") from error
 
 
-def open_picture(source: Path | str | IO[bytes]) -> Image.Image:
-    """Pillow's own reader of a file, nothing decoded yet; raises what it raises for all but :data:`FORMATS`."""
+def _name(source: Path | str | IO[bytes]) -> str:
+    return str(source if isinstance(source, Path | str) else getattr(source, "name", source))
+
+
+def open_picture(source: Path | str | IO[bytes], plugins: bool = False) -> Image.Image:
+    """Pillow's own reader of a file, nothing decoded yet; raises what it raises for all but :data:`FORMATS`.
+
+    With ``plugins`` a file of HEIC brings in the package that reads it, and :class:`ImageError` names it where it is
+    missing. Data sets are read without: what is in them must not depend on what else is installed.
+    """
     Image.init()
-    return Image.open(source, formats=[kind for kind in FORMATS if kind in Image.OPEN])
+    if plugins and isinstance(source, Path | str) and not os.path.isfile(source):
+        source = io.BytesIO(Path(source).read_bytes())  # a pipe can be read once
+    is_heic = plugins and _HEIC.match(_start(source)) is not None
+    there = is_heic and _register_heic()
+    try:
+        return Image.open(source, formats=[kind for kind in FORMATS if kind in Image.OPEN])
+    except UnidentifiedImageError:
+        if is_heic and not there:
+            raise ImageError("pillow_heif is needed to read it; pip install pillow-heif") from None
+        raise
+
+
+def _start(source: Path | str | IO[bytes]) -> bytes:
+    if isinstance(source, Path | str):
+        with open(source, "rb") as file:
+            return file.read(12)
+    source.seek(0)
+    start = source.read(12)
+    source.seek(0)
+    return start
+
+
+def _register_heic() -> bool:
+    """Whether Pillow has it now."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
 
 
 def count_frames(path: Path) -> int:
@@ -221,6 +265,13 @@ def write(path: Path | str, pixels: np.ndarray) -> None:
             Image.fromarray(pixels).save(partial, format=kind, **_SAVE_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         raise ImageError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})") from error
+
+
+@lru_cache(maxsize=1)
+def read_suffixes() -> frozenset[str]:
+    """In lower case, with their dots: of the formats that :func:`read` reads, HEIC with its plugin or without."""
+    kinds = {*FORMATS, "MPO"}
+    return _HEIC_SUFFIXES | {suffix for suffix, kind in Image.registered_extensions().items() if kind in kinds}
 
 
 def written_suffixes() -> frozenset[str]:

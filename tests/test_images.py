@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import io
 import struct
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,63 @@ class TestReadRefuses:
         data = file_of(Image.effect_noise((32, 32), 90), "AVIF").getvalue()
         with pytest.raises(ImageError):
             images.read(io.BytesIO(data.replace(b"pitm", b"xxxx")))
+
+
+class TestHeic:
+    @pytest.fixture(autouse=True)
+    def formats(self) -> None:
+        """Registered here to write."""
+        Image.init()
+        pytest.importorskip("pillow_heif").register_heif_opener()
+
+    def test_reading(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.jpg"  # the bytes say what it is
+        path.write_bytes(file_of(Image.new("RGB", (7, 5), (200, 100, 50)), "HEIF").getvalue())
+        pixels = images.read(path, plugins=True)
+        assert pixels.shape == (5, 7, 3)
+        assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 8
+        assert images.count_frames(path) == 1
+
+    def test_is_brought_in_only_where_it_is_wanted(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Data sets are read without, whatever is installed."""
+        data = file_of(Image.new("RGB", (7, 5)), "HEIF")
+        monkeypatch.delitem(Image.OPEN, "HEIF")
+        with pytest.raises(ImageError, match="not a picture Pillow can read"):
+            images.read(data)
+        assert images.read(data, plugins=True).shape == (5, 7, 3)
+
+    def test_a_missing_package_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "a.heic"
+        path.write_bytes(file_of(Image.new("RGB", (8, 8)), "HEIF").getvalue())
+        monkeypatch.delitem(Image.OPEN, "HEIF")
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+        with pytest.raises(ImageError) as error:
+            images.read(path, plugins=True)
+        assert str(error.value) == f"{path}: pillow_heif is needed to read it; pip install pillow-heif"
+        path.write_bytes(file_of(Image.new("RGB", (8, 8)), "JPEG").getvalue())
+        assert images.read(path, plugins=True).shape == (8, 8, 3)
+
+    def test_damaged_files(self, tmp_path: Path) -> None:
+        data = file_of(Image.effect_noise((32, 32), 90).convert("RGB"), "HEIF").getvalue()
+        for end in (2, 12, 13, 20, 32, 40, 50, len(data) // 2):
+            (tmp_path / "a").write_bytes(data[:end])
+            with pytest.raises(ImageError) as error:
+                images.read(tmp_path / "a", plugins=True)
+            assert str(error.value).startswith(f"{tmp_path / 'a'}: ")
+            assert "\n" not in str(error.value)
+
+    def test_is_turned_once(self) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        data = file_of(Image.new("RGB", (40, 30)), "HEIF", exif=exif.tobytes())
+        assert images.read(data, plugins=True).shape == (40, 30, 3)
+
+
+def test_suffixes_of_what_can_be_read() -> None:
+    suffixes = images.read_suffixes()
+    assert {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".mpo", ".webp", ".bmp", ".tif", ".tiff", ".avif"} <= suffixes
+    assert {".heic", ".heif", ".jp2", ".ppm", ".tga", ".gif", ".qoi"} <= suffixes
+    assert not {".eps", ".pdf", ".ico", ".mpg", ".lgc", ""} & suffixes
 
 
 class TestWrite:

@@ -48,9 +48,10 @@ Inputs = Annotated[
     list[Path],
     typer.Argument(metavar="IN...", help="Files or folders.", show_default=False, readable=False),
 ]
+# no Path, which loses the slash at the end of a folder's name
 Out = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="File, or folder for several inputs.", show_default="beside IN"),
+    str | None,
+    typer.Option("--out", "-o", metavar="PATH", help="File, or folder for several inputs.", show_default="beside IN"),
 ]
 Model = Annotated[
     Path | None,
@@ -83,10 +84,11 @@ def compress(
     from lgc import images
 
     outcome = Outcome()
-    items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in images.SUFFIXES, outcome)
+    kinds = images.read_suffixes()
+    items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in kinds, outcome, tell_left_out=True)
     items = outcome.still_to_do(items, force, skip_existing)
     before = after = pixels = 0
-    with outcome.kept_of(len(items)):
+    with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, _read_picture, outcome):
             for (item, picture), data in zip(batch, codec.compress([picture for _, picture in batch]), strict=True):
@@ -118,7 +120,7 @@ def decompress(
     outcome = Outcome()
     items = plan(inputs, out, ".png", _is_coded, outcome, images.written_suffixes())
     items = outcome.still_to_do(items, force, skip_existing)
-    with outcome.kept_of(len(items)):
+    with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, _read_coded, outcome):
             for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
@@ -155,7 +157,7 @@ def analyze(
     def read(source: Source) -> bytes:
         return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else _read_coded(source)
 
-    with outcome.kept_of(len(items)):
+    with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, read, outcome):
             for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
@@ -193,7 +195,7 @@ def strip(inputs: Inputs, out: Out = None, force: Force = False, skip_existing: 
 
     outcome = Outcome()
     items = outcome.still_to_do(plan(inputs, out, ".base.lgc", is_whole, outcome), force, skip_existing)
-    with outcome.kept_of(len(items)):
+    with outcome.kept_of(len(items), force):
         for item in items:
             with outcome.noting(item.source):
                 write_bytes(item.target, container.strip(_read_coded(item.source)), force)
@@ -253,7 +255,7 @@ def _read_picture(path: Path) -> np.ndarray:
     """uint8 RGB (H, W, 3); says so when the file has more than this one picture."""
     from lgc import images
 
-    picture = images.read(path)
+    picture = images.read(path, plugins=True)
     if (count := images.count_frames(path)) > 1:
         print(f"note: {path}: the first of its {count} frames or pages is taken", file=sys.stderr)
     return picture

@@ -6,14 +6,20 @@ import os
 import re
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from lgc.atomic import replacing_file
 from lgc.cli.remote import file_name
 from lgc.errors import LgcError, without_secrets
+
+_OPEN_FILE: Final = re.compile(r"/dev/(stdin|fd/\d+)|/proc/[^/]+/fd/\d+")
+_MOST_KINDS: Final = 6
+"""Suffixes that one line names."""
 
 
 @dataclass
@@ -35,19 +41,25 @@ class Outcome:
             self.failures.append(text if text.startswith(str(source)) else f"{source}: {text}")
 
     @contextmanager
-    def kept_of(self, total: int) -> Iterator[None]:
-        """When the user interrupts, say what of so many inputs is done."""
+    def kept_of(self, total: int, force: bool) -> Iterator[None]:
+        """When the user interrupts, say what of so many inputs is done.
+
+        With ``force`` nobody can tell a new output from one that was to be replaced: only all of them are right.
+        """
         try:
             yield
         except KeyboardInterrupt:
             self.exit_code()
             kept = "nothing was written"
             if self.done:
-                kept = f"{self.done} of {total} are done and kept; run it again with --skip-existing for the rest"
+                again = "--force for all of them" if force else "--skip-existing for the rest"
+                kept = f"{self.done} of {total} are done and kept; run it again with {again}"
             raise KeyboardInterrupt(kept) from None
 
     def still_to_do(self, items: Sequence[Item], force: bool, skip: bool) -> list[Item]:
         """Those whose outputs do not exist, or all with ``force``; without ``skip`` the others are failures."""
+        if force and skip:
+            raise LgcError("--force replaces what --skip-existing leaves; pass only one of them")
         if force:
             return list(items)
         there = [item for item in items if os.path.exists(item.target)]
@@ -89,23 +101,24 @@ class Item:
 
 def plan(
     inputs: Sequence[Source],
-    out: Path | None,
+    out: Path | str | None,
     suffix: str,
     accept: Callable[[Path], bool],
     outcome: Outcome,
     kinds: Collection[str] = (),
+    tell_left_out: bool = False,
 ) -> list[Item]:
     """Pair input files with outputs.
 
     A folder stands for the files below it that ``accept`` takes, in order; a file named explicitly is always
-    taken. ``out`` is a folder when there are several inputs, when it exists as one, or when it has no suffix;
-    otherwise the one output file, whose name ends like ``suffix`` or in one of ``kinds``. Without ``out``, outputs
-    stand beside their inputs, those of addresses (given as strings) in the working directory. What of a folder
-    cannot be read is noted in ``outcome``.
+    taken. ``out`` is a folder when there are several inputs, when it exists as one, or when it has no suffix or
+    ends in a slash; otherwise the one output file, whose name ends like ``suffix`` or in one of ``kinds``. Without
+    ``out``, outputs stand beside their inputs, those of addresses (given as strings) in the working directory. What
+    of a folder cannot be read is noted in ``outcome``; with ``tell_left_out``, what is not taken is told of.
 
     Raises:
-        LgcError: an input does not exist, a folder holds nothing usable, ``out`` names no such output, or two
-            inputs share an output.
+        LgcError: an input does not exist, a folder holds nothing usable, ``out`` names no such output, nothing can
+            stand beside an input, or two inputs share an output.
     """
     sources: list[tuple[Source, Path]] = []
     several = len(inputs) > 1
@@ -115,11 +128,15 @@ def plan(
         elif _is_folder(given):
             several = True
             failures = len(outcome.failures)
-            found = _files_below(given, accept, outcome)
+            found, others = _files_below(given, accept, outcome)
+            if tell_left_out:
+                _tell_left_out(given, others, suffix)
             if not found and len(outcome.failures) == failures:
                 raise LgcError(f"{given}: nothing to do in this folder")
             sources += [(path, path.relative_to(given)) for path in found]
         else:
+            if out is None:
+                _refuse_stream(given)
             sources.append((given, Path(given.name)))
     into_folder = out is not None and _names_folder(out, several, suffix, kinds)
     items = []
@@ -127,9 +144,9 @@ def plan(
         if out is None:
             target = (relative if isinstance(source, str) else source).with_suffix(suffix)
         elif into_folder:
-            target = out / relative.with_suffix(suffix)
+            target = Path(out) / relative.with_suffix(suffix)
         else:
-            target = out
+            target = Path(out)
         items.append(Item(source, target))
     _refuse_collisions(items)
     return items
@@ -145,9 +162,18 @@ def _is_folder(given: Path) -> bool:
         raise _unreadable(given, error) from error
 
 
-def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome) -> list[Path]:
-    """In order. Folders and files that cannot be looked at are noted, and links to folders, which may lead in a
-    circle, are told of: none is missing without a word."""
+def _refuse_stream(given: Path) -> None:
+    """The system's name for an open file may lead to a regular one."""
+    if _OPEN_FILE.fullmatch(str(given)) or not given.is_file():
+        raise LgcError(f"{given}: nothing goes beside a pipe, a device or an open file; name the output with -o")
+
+
+def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome) -> tuple[list[Path], set[Path]]:
+    """Those that ``accept`` takes, in order, and the others.
+
+    Folders and files that cannot be looked at are noted, and links to folders, which may lead in a circle, are told
+    of: none is missing without a word. Only what macOS writes beside each file (``._NAME``) is.
+    """
 
     def note(error: OSError) -> None:
         outcome.failures.append(str(_unreadable(Path(error.filename), error)))
@@ -161,18 +187,31 @@ def _files_below(folder: Path, accept: Callable[[Path], bool], outcome: Outcome)
 
     found = []
     for here, folders, names in os.walk(folder, onerror=note):
-        found += [Path(here) / name for name in names]
+        found += [Path(here) / name for name in names if not name.startswith("._")]
         for link in (Path(here) / name for name in sorted(folders)):
             if link.is_symlink():
                 print(f"note: {link}: a link to a folder is not followed; name it for what is in it", file=sys.stderr)
-    return [path for path in sorted(found) if accept(path) and is_file(path)]
+    taken = [path for path in sorted(found) if accept(path)]
+    return [path for path in taken if is_file(path)], set(found).difference(taken)
 
 
-def _names_folder(out: Path, several: bool, suffix: str, kinds: Collection[str]) -> bool:
-    """Whether outputs go below ``out``; raises when it can be meant neither as a folder nor as the file."""
+def _tell_left_out(folder: Path, others: Iterable[Path], suffix: str) -> None:
+    """How many of each suffix; neither outputs of an earlier command nor what is hidden."""
+    kinds = Counter(path.suffix.lower() for path in others if not path.name.startswith("."))
+    del kinds[suffix]
+    if kinds:
+        shown = [f"{count} {kind or 'without a suffix'}" for kind, count in kinds.most_common(_MOST_KINDS)]
+        if more := kinds.total() - sum(count for _, count in kinds.most_common(_MOST_KINDS)):
+            shown.append(f"{more} of other kinds")
+        print(f"note: {folder}: left out {', '.join(shown)}", file=sys.stderr)
+
+
+def _names_folder(given: Path | str, several: bool, suffix: str, kinds: Collection[str]) -> bool:
+    """Whether outputs go below what was given; raises when it can be meant neither as a folder nor as the file."""
+    out = Path(given)
     if str(out) == "-":
         raise LgcError("-o -: outputs are files, standard output takes none; name a file or a folder")
-    if os.path.isdir(out):
+    if os.path.isdir(out) or str(given).endswith(os.sep):
         return True
     ending = Path(f"x{suffix}").suffix
     is_output = out.suffix.lower() in {ending, *kinds}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from lgc.cli import bench, codec, data, doctor, model, project, release, report, services, sweep
+from lgc import __version__
+from lgc.cli import bench, codec, data, doctor, model, output, project, release, report, services, sweep
 from lgc.errors import LgcError, without_secrets
 
 _UsageError: Final[Any] = typer.BadParameter.__base__
@@ -26,6 +27,12 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             raise _Interrupted(str(interrupt)) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lgc {__version__}")
+        raise typer.Exit
 
 
 app = typer.Typer(
@@ -55,30 +62,40 @@ app.add_typer(bench.app, name="bench")
 app.add_typer(services.app, name="services")
 
 
+@app.callback()
+def _of_every_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None: ...
+
+
 def main() -> None:
     """Run the command line; errors a user can cause become one line and exit code 1, wrong usage 2."""
+    sys.exit(output.run(_run))
+
+
+def _run() -> int:
+    """Its exit code."""
     try:
         _refuse_empty(sys.argv[1:])
         code = app(prog_name="lgc", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except LgcError as error:
         print(f"error: {without_secrets(str(error))}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except ModuleNotFoundError as error:
         package = (error.name or "lgc").partition(".")[0]
         if package == "lgc" or package in sys.stdlib_module_names:
             raise
         print(f"error: the Python module {error.name} is missing; pip install 'lgc[train,eval]'", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except _UsageError as error:
         _tell(error)
-        sys.exit(error.exit_code)
+        return int(error.exit_code)
     except (_Interrupted, KeyboardInterrupt) as interrupt:
         print("interrupted" + (f"; {interrupt}" if str(interrupt) else ""), file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # e.g. `lgc inspect x.lgc | head -1`
-        sys.stderr.close()
-        sys.exit(141)
+        return 130
 
 
 def _refuse_empty(words: Sequence[str]) -> None:

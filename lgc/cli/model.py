@@ -1,4 +1,4 @@
-"""``lgc model list | export | import | pull``: released models, one file each."""
+"""``lgc model list | export | import | pull | remove``: released models, one file each."""
 
 from __future__ import annotations
 
@@ -122,6 +122,23 @@ def pull(
             import_(file, name, force)
         except ModelError as error:
             raise ModelError(str(error).replace(str(file), address)) from error
+
+
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a kept model.", show_default=False)],
+) -> None:
+    """Remove a model that is kept on this machine."""
+    from lgc.bitstream import store
+
+    files = [path for path in store.kept() if path.stem == name]
+    if not files:
+        raise ModelError(f"{name}: no model is kept under this name in {store.folder()}; see `lgc model list`")
+    try:
+        files[0].unlink()
+    except OSError as error:
+        raise ModelError(f"{files[0]}: cannot be removed ({error.strerror or error})") from error
+    print(f"{files[0]} removed")
 
 
 def _fetch(address: str, tracking: str, folder: Path) -> Path:

@@ -17,6 +17,7 @@ import pytest
 import typer
 from PIL import Image
 
+from lgc import __version__
 from lgc.bitstream import container
 from lgc.bitstream.codec import LayeredCodec
 from lgc.cli import codec as cli_codec
@@ -91,6 +92,118 @@ def test_inspect_and_strip(photos: Path, model_file: Path, tmp_path: Path) -> No
     assert {k: v for k, v in reports[0].items() if k != "file"} == {
         k: v for k, v in reports[1].items() if k != "file"
     }
+
+
+@pytest.fixture
+def telephone(tmp_path: Path) -> Path:
+    """What a telephone and the programs on the way from it leave."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    kinds = {"a.heic": "HEIF", "b.jpg": "JPEG", "c.jp2": "JPEG2000", "d.ppm": "PPM", "e.tga": "TGA", "f.jfif": "JPEG",
+             "g.gif": "GIF", "h.JPE": "JPEG", "i.mpo": "JPEG"}  # fmt: skip
+    for name, kind in kinds.items():
+        with (folder / name).open("wb") as file:
+            Image.new("RGB", (24, 16), "red").save(file, kind)
+    for name in ("._b.jpg", ".DS_Store", "k.MOV"):
+        (folder / name).write_bytes(b"no picture")
+    return folder
+
+
+def test_a_folder_of_all_that_can_be_read(telephone: Path, model_file: Path, tmp_path: Path) -> None:
+    """In a process of its own: here the plugin is there already."""
+    words = [*LGC, "compress", telephone, "-o", tmp_path / "out", "--model", model_file]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"note: {telephone}: left out 1 .mov\n"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{letter}.lgc" for letter in "abcdefghi"}
+
+
+def test_a_picture_whose_plugin_is_missing_names_it(telephone: Path, model_file: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules.update(pillow_heif=None); from lgc.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "compress", telephone, "-o", tmp_path / "out", "--model", model_file],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[1:] == [
+        f"error: {telephone / 'a.heic'}: pillow_heif is needed to read it; pip install pillow-heif",
+        "8 done, 1 failed",
+    ]
+
+
+def test_a_picture_from_a_pipe(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    words = [*LGC, "compress", "/dev/stdin", "-o", str(tmp_path / "a.lgc"), "--model", str(model_file)]
+    done = subprocess.run(words, input=(photos / "a.png").read_bytes(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(lgc("inspect", "--json", tmp_path / "a.lgc").stdout)["width"] == 30
+
+
+def test_a_slash_says_that_a_folder_is_meant(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    done = lgc("compress", photos / "a.png", "-o", f"{tmp_path}/out.d/", "--model", model_file)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.d" / "a.lgc").is_file()
+
+
+class TestStandardOutput:
+    """What is said may have characters that it lacks, and nowhere to go."""
+
+    @pytest.fixture
+    def coded(self, codec: LayeredCodec, tmp_path: Path) -> list[bytes]:
+        """Names of two files: one that is no text, and one that is not ASCII."""
+        names = [os.fsencode(tmp_path) + name for name in (b"/ok\xff.lgc", "/\u00e9.lgc".encode())]
+        for name in names:
+            Path(os.fsdecode(name)).write_bytes(codec.compress(np.zeros((20, 20, 3), np.uint8)))
+        return names
+
+    def inspect(self, names: list[bytes], out: Any, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        return subprocess.run(
+            [*LGC, "inspect", *names], stdout=out, stderr=subprocess.PIPE, text=True, check=False,
+            env={**inherited, **environment},
+        )  # fmt: skip
+
+    @pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
+    def test_names_that_it_cannot_say(self, coded: list[bytes], encoding: str) -> None:
+        done = self.inspect(coded, subprocess.PIPE, PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (0, "")
+        odd, accented = done.stdout.splitlines()
+        assert "ok\\udcff.lgc: 20 x 20" in odd
+        assert ("\\xe9.lgc: 20 x 20" if encoding == "ascii" else "\u00e9.lgc: 20 x 20") in accented
+
+    @pytest.mark.parametrize("times", [1, 500], ids=["at the end", "in the middle"])
+    @pytest.mark.parametrize("unbuffered", ["", "1"])
+    def test_a_full_disk(self, coded: list[bytes], times: int, unbuffered: str) -> None:
+        with open("/dev/full", "wb") as full:
+            done = self.inspect(coded * times, full, PYTHONUNBUFFERED=unbuffered)
+        told = "error: standard output: cannot be written (No space left on device); send it elsewhere\n"
+        assert (done.returncode, done.stderr) == (1, told)
+
+    @pytest.mark.parametrize("times", [1, 500], ids=["at the end", "in the middle"])
+    def test_a_reader_that_has_gone(self, coded: list[bytes], times: int) -> None:
+        read, write = os.pipe()
+        os.close(read)
+        try:
+            done = self.inspect(coded * times, write)
+        finally:
+            os.close(write)
+        assert (done.returncode, done.stderr) == (141, "")
+
+    def test_errors_are_told_too(self, tmp_path: Path, coded: list[bytes]) -> None:
+        with open("/dev/full", "wb") as full:
+            done = self.inspect([*coded, b"none.lgc"], full)
+        assert done.returncode == 1
+        assert done.stderr.startswith(
+            "error: none.lgc: cannot be read (No such file or directory)\n2 done, 1 failed\n"
+        )
+        assert len(done.stderr.splitlines()) == 3
+
+
+def test_the_version_is_shown_and_the_module_is_the_command() -> None:
+    for start in (LGC, [sys.executable, "-m", "lgc"]):
+        done = subprocess.run([*start, "--version"], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"lgc {__version__}\n", "")
 
 
 def test_a_mixed_folder_does_what_it_can(photos: Path, model_file: Path, tmp_path: Path) -> None:
@@ -226,13 +339,8 @@ def test_no_words_are_a_question_for_help() -> None:
     assert done.stderr == ""
 
 
-def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
-    photos: Path, model_file: Path, tmp_path: Path
-) -> None:
-    """The second picture does not come: Ctrl-C while it is waited for."""
-    (photos / "b.jpg").unlink()
-    os.mkfifo(photos / "b.jpg")
-    words = ["compress", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "out", "--model", model_file]
+def interrupted(words: list[Any], first: Path) -> str:
+    """What a command says to Ctrl-C after the file ``first``, while it waits for a picture that does not come."""
     code = "import lgc.cli.codec; lgc.cli.codec.BATCH = 1; from lgc.cli.main import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
@@ -243,7 +351,7 @@ def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
     ) as running:
         try:
             limit = time.monotonic() + 60
-            while not (tmp_path / "out" / "a.lgc").exists() and time.monotonic() < limit:
+            while (not first.exists() or not first.stat().st_size) and time.monotonic() < limit:
                 time.sleep(0.05)
             time.sleep(0.2)  # until it waits
             running.send_signal(signal.SIGINT)
@@ -252,13 +360,43 @@ def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
             running.kill()
     assert running.returncode == 130
     assert out == ""
-    assert err == "interrupted; 1 of 2 are done and kept; run it again with --skip-existing for the rest\n"
+    return err
+
+
+@pytest.fixture
+def stuck(photos: Path, model_file: Path, tmp_path: Path) -> list[Any]:
+    """A command of which the second picture does not come."""
+    (photos / "b.jpg").unlink()
+    os.mkfifo(photos / "b.jpg")
+    return ["compress", photos / "a.png", photos / "b.jpg", "-o", tmp_path / "out", "--model", model_file]
+
+
+def test_an_interrupt_says_what_is_kept_and_the_rest_is_done_later(
+    photos: Path, stuck: list[Any], tmp_path: Path
+) -> None:
+    said = interrupted(stuck, tmp_path / "out" / "a.lgc")
+    assert said == "interrupted; 1 of 2 are done and kept; run it again with --skip-existing for the rest\n"
     (photos / "b.jpg").unlink()
     Image.new("RGB", (8, 8)).save(photos / "b.jpg")
-    again = lgc(*words, "--skip-existing")
+    again = lgc(*stuck, "--skip-existing")
     assert again.returncode == 0, again.stderr
     assert "1 of 2 exist already and are skipped" in again.stdout
     assert "1 compressed" in again.stdout
+
+
+def test_an_interrupt_while_files_are_replaced_does_not_lead_to_files_of_two_models(
+    photos: Path, stuck: list[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    for name in ("a.lgc", "b.lgc"):  # empty: of another model
+        (tmp_path / "out" / name).write_bytes(b"")
+    said = interrupted([*stuck, "--force"], tmp_path / "out" / "a.lgc")
+    assert said == "interrupted; 1 of 2 are done and kept; run it again with --force for all of them\n"
+    assert "pass only one of them" in only_line(lgc(*stuck, "--force", "--skip-existing"))
+    (photos / "b.jpg").unlink()
+    Image.new("RGB", (8, 8)).save(photos / "b.jpg")
+    assert lgc(*stuck, "--force").returncode == 0
+    assert (tmp_path / "out" / "b.lgc").stat().st_size
 
 
 def test_a_mask_without_its_report_is_done_again(photos: Path, model_file: Path, tmp_path: Path) -> None:

@@ -29,8 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def planned(
     inputs: Sequence[str], out: str | None, suffix: str = ".lgc", outcome: Outcome | None = None
 ) -> list[tuple[str, str]]:
-    where = None if out is None else Path(out)
-    items = plan([Path(name) for name in inputs], where, suffix, is_picture, outcome or Outcome(), {".kind"})
+    items = plan([Path(name) for name in inputs], out, suffix, is_picture, outcome or Outcome(), {".kind"})
     return [(str(item.source), str(item.target)) for item in items]
 
 
@@ -45,6 +44,9 @@ class TestPlan:
             (["a.png"], "x.kind", [("a.png", "x.kind")]),
             (["a.png"], "new", [("a.png", "new/a.lgc")]),
             (["a.png"], "sub", [("a.png", "sub/a.lgc")]),
+            (["a.png"], "new.d/", [("a.png", "new.d/a.lgc")]),
+            (["a.png"], "x.lgc/", [("a.png", "x.lgc/a.lgc")]),
+            (["a.png", "b.jpg"], "x.lgc/", [("a.png", "x.lgc/a.lgc"), ("b.jpg", "x.lgc/b.lgc")]),
             (["sub/deep/c.png"], "new", [("sub/deep/c.png", "new/c.lgc")]),
             (["a.png", "b.jpg"], None, [("a.png", "a.lgc"), ("b.jpg", "b.lgc")]),
             (["b.jpg", "a.png"], "new.d", [("b.jpg", "new.d/b.lgc"), ("a.png", "new.d/a.lgc")]),
@@ -84,6 +86,11 @@ class TestPlan:
             (["n" * 300], None, "cannot be read (File name too long)"),
             (["s3:/b/x.lgc"], None, "s3://b/x.lgc: only lgc analyze reads addresses; fetch the file first"),
             (["https:/h/x.lgc"], None, "https://h/x.lgc: only lgc analyze reads addresses"),
+            (
+                ["/dev/null"],
+                None,
+                "/dev/null: nothing goes beside a pipe, a device or an open file; name the output with",
+            ),
         ],
     )
     def test_refuses(self, inputs: list[str], out: str | None, told: str) -> None:
@@ -114,6 +121,27 @@ class TestPlan:
         outcome = Outcome()
         assert len(planned(["."], "new", outcome=outcome)) == 4
         assert outcome.failures == ["gone.png: cannot be read (No such file or directory)"]
+
+    def test_nothing_goes_beside_an_open_file(self, here: Path) -> None:
+        """The system's name for it says that it is a regular one."""
+        with (here / "a.png").open("rb") as file:
+            name = f"/dev/fd/{file.fileno()}"
+            with pytest.raises(LgcError, match=f"{name}: nothing goes beside"):
+                planned([name], None)
+            assert planned([name], "x.lgc") == [(name, "x.lgc")]
+
+    def test_what_is_left_out_is_told_by_suffix(self, here: Path, capsys: pytest.CaptureFixture) -> None:
+        names = ("c.MOV", "d.mov", "Makefile", "a.lgc", ".DS_Store", *(f"x.{kind}" for kind in "abcdef"))
+        for name in ("._a.png", *names):
+            (here / name).write_bytes(b"x")
+        items = plan([Path()], "new", ".lgc", is_picture, Outcome(), tell_left_out=True)
+        assert [str(item.source) for item in items] == ["a.png", "b.jpg", "sub/a.png", "sub/deep/c.png"]
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("note: .: left out 2 .mov, 1 ")
+        assert line.endswith(", 3 of other kinds")
+        planned(["."], "new")
+        assert plan([Path("sub")], "new", ".lgc", is_picture, Outcome(), tell_left_out=True)
+        assert capsys.readouterr().err == ""
 
     def test_linked_folders_are_not_left_out_without_a_word(self, here: Path, capsys: pytest.CaptureFixture) -> None:
         (here / "sub" / "link").symlink_to(here)
@@ -284,10 +312,22 @@ class TestOutcome:
         assert capsys.readouterr().out == "2 of 5 exist already and are skipped\n"
         assert outcome.exit_code() == 0
 
-    @pytest.mark.parametrize(("done", "told"), [(0, "nothing was written"), (2, "2 of 5 are done and kept; run it")])
-    def test_an_interrupt_says_what_is_kept(self, done: int, told: str) -> None:
+    def test_replacing_and_leaving_at_once_is_refused(self, items: list[Item]) -> None:
+        with pytest.raises(LgcError, match="--force replaces what --skip-existing leaves; pass only one of them"):
+            Outcome().still_to_do(items, force=True, skip=True)
+
+    @pytest.mark.parametrize(
+        ("done", "force", "told"),
+        [
+            (0, False, "nothing was written"),
+            (2, False, "2 of 5 are done and kept; run it again with --skip-existing for the rest"),
+            (0, True, "nothing was written"),
+            (2, True, "2 of 5 are done and kept; run it again with --force for all of them"),
+        ],
+    )
+    def test_an_interrupt_says_what_is_kept(self, done: int, force: bool, told: str) -> None:
         outcome = Outcome(done=done)
-        with pytest.raises(KeyboardInterrupt, match=told), outcome.kept_of(5):
+        with pytest.raises(KeyboardInterrupt, match=told), outcome.kept_of(5, force):
             raise KeyboardInterrupt
 
     def test_faults_of_the_program_are_not_hidden(self) -> None:

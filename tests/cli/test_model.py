@@ -1,4 +1,4 @@
-"""Releasing a model and getting one: export, import, pull, list."""
+"""Releasing a model and getting one: export, import, pull, list, remove."""
 
 from __future__ import annotations
 
@@ -129,6 +129,20 @@ def test_an_imported_model_is_found_by_its_name(model_file: Path, home: Path, pi
     assert lgc.load("faces-1").compress(pictures[0]) == lgc.load(model_file).compress(pictures[0])
     released = run("export", "again.safetensors", "-m", "faces-1", "--licence", "x")
     assert read_info(model_file)[1].hex() in released
+
+
+def test_a_kept_model_is_removed_by_its_name(model_file: Path, home: Path) -> None:
+    for name in ("faces.v1", "faces"):
+        run("import", str(model_file), "--name", name)
+    assert run("remove", "faces.v1") == f"{home / 'models/faces.v1.safetensors'} removed\n"
+    assert [path.name for path in (home / "models").iterdir()] == ["faces.safetensors"]
+    for name in ("faces.v1", "../models/faces", "*"):
+        with pytest.raises(ModelError, match=r"no model is kept under this name in .*; see `lgc model list`"):
+            run("remove", name)
+    (home / "models/folder.safetensors").mkdir()
+    with pytest.raises(ModelError, match=r"folder\.safetensors: cannot be removed \(Is a directory\)"):
+        run("remove", "folder")
+    assert store.find("faces").is_file()
 
 
 def test_one_bad_file_does_not_hide_the_other_models(model_file: Path, home: Path) -> None:
