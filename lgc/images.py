@@ -132,8 +132,11 @@ def _register_heic() -> bool:
 def count_frames(path: Path) -> int:
     """Pictures in a file that :func:`read` can read: 1, or more where an animation or pages follow the first.
 
-    The further pictures of a telephone's JPEG (MPO) are previews and depth, and do not count.
+    The further pictures of a telephone's JPEG (MPO) are previews and depth, and do not count; what comes through a
+    pipe was read, and cannot be counted.
     """
+    if not os.path.isfile(path):
+        return 1
     try:
         with open_picture(path) as picture:
             return 1 if picture.format == "MPO" else int(getattr(picture, "n_frames", 1))

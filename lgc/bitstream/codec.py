@@ -237,7 +237,8 @@ class LayeredCodec:
             raise ValueError("predict takes files of one picture size")
         analyzer = self.model.analyzers[layers]
         features = tuple(torch.cat(level) for level in zip(*(features for _, features in parts), strict=True))
-        return analyzer.predict(features, analyzer.tasks)
+        with self._plain():
+            return analyzer.predict(features, analyzer.tasks)
 
     def _features(self, files: Sequence[Coded], layers: Layers) -> Iterator[tuple[_Group, Features]]:
         """What the analyzer's heads read of files' decoded latents."""
@@ -265,9 +266,12 @@ class LayeredCodec:
             members = [parsed[place] for place in group.places]
             try:
                 result = decode(group, members)
-            except BitstreamError:
+            except BitstreamError as error:
+                if len(members) == 1:
+                    with _naming(f"file {group.places[0]}", of_several=len(parsed) > 1):
+                        raise error from None
                 for place, member in zip(group.places, members, strict=True):
-                    with _naming(f"file {place}", of=len(parsed)):
+                    with _naming(f"file {place}", of_several=True):
                         decode(replace(group, places=[place]), [member])
                 raise
             yield group, result
@@ -283,10 +287,10 @@ class LayeredCodec:
     @torch.no_grad()
     def _encoded(self, pictures: Any) -> Iterator[tuple[int, Encoded]]:
         """Files and their pictures' places, as they are done."""
-        given = [pictures] if _is_stream(pictures) else list(pictures)
+        alone = hasattr(pictures, "__len__") and len(pictures) == 1
         arrays = []
-        for number, picture in enumerate(given):
-            with _naming(f"picture {number}", of=len(given)):
+        for number, picture in enumerate(pictures):  # one by one: each may be a file that is open until it is read
+            with _naming(f"picture {number}", of_several=not alone):
                 arrays.append(_as_pixels(picture))
         for group in self._groups([(a.shape[1], a.shape[0]) for a in arrays]):
             pixels = torch.from_numpy(np.stack([arrays[place] for place in group.places]))
@@ -396,7 +400,7 @@ class LayeredCodec:
         given = list(files) if several else [files]
         parsed = []
         for number, data in enumerate(given):
-            with _naming(f"file {number}", of=len(given)):
+            with _naming(f"file {number}", of_several=len(given) > 1):
                 parsed.append(self._parse(_as_bytes(data)))
         return parsed
 
@@ -444,12 +448,12 @@ def _is_stream(value: Any) -> bool:
 
 
 @contextmanager
-def _naming(name: str, of: int) -> Iterator[None]:
+def _naming(name: str, of_several: bool) -> Iterator[None]:
     """Say which of several an error is about."""
     try:
         yield
     except (BitstreamError, ImageError, ModelError) as error:
-        if of == 1:
+        if not of_several:
             raise
         raise type(error)(f"{name}: {error}") from error
 

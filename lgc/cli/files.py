@@ -118,9 +118,10 @@ def plan(
 
     Raises:
         LgcError: an input does not exist, a folder holds nothing usable, ``out`` names no such output, nothing can
-            stand beside an input, or two inputs share an output.
+            stand beside an input, or two inputs that are named share an output.
     """
     sources: list[tuple[Source, Path]] = []
+    in_folders: set[Source] = set()
     several = len(inputs) > 1
     for given in inputs:
         if isinstance(given, str):
@@ -134,6 +135,7 @@ def plan(
             if not found and len(outcome.failures) == failures:
                 raise LgcError(f"{given}: nothing to do in this folder")
             sources += [(path, path.relative_to(given)) for path in found]
+            in_folders.update(found)
         else:
             if out is None:
                 _refuse_stream(given)
@@ -148,8 +150,7 @@ def plan(
         else:
             target = Path(out)
         items.append(Item(source, target))
-    _refuse_collisions(items)
-    return items
+    return list(_without_collisions(items, in_folders, outcome))
 
 
 def _is_folder(given: Path) -> bool:
@@ -292,14 +293,23 @@ def _unwritable(path: Path, error: OSError) -> LgcError:
     return LgcError(f"{path}: cannot be written ({error.strerror or error})")
 
 
-def _refuse_collisions(items: Iterable[Item]) -> None:
+def _without_collisions(items: Iterable[Item], in_folders: Collection[Source], outcome: Outcome) -> Iterator[Item]:
+    """Items with outputs of their own; of what a folder holds, such as a photograph kept in two formats, the first.
+
+    The others are failures; whoever names two such inputs is told before anything is written.
+    """
     seen: dict[Path, Source] = {}
     for item in items:
-        if item.target in seen:
-            raise LgcError(
-                f"{seen[item.target]} and {item.source} would both be written to {item.target}; "
-                "rename one, or write it with -o elsewhere"
-            )
-        seen[item.target] = item.source
         if isinstance(item.source, Path) and item.target.resolve() == item.source.resolve():
             raise LgcError(f"{item.source}: input and output are the same file")
+        if item.target not in seen:
+            seen[item.target] = item.source
+            yield item
+            continue
+        told = (
+            f"{seen[item.target]} and {item.source} would both be written to {item.target}; "
+            "rename one, or write it with -o elsewhere"
+        )
+        if item.source not in in_folders:
+            raise LgcError(told)
+        outcome.failures.append(told)

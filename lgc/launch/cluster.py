@@ -19,6 +19,7 @@ from typing import Final
 import psutil
 
 from lgc.errors import TrainingError
+from lgc.launch.cores import cores
 from lgc.launch.interrupts import on_signals
 from lgc.launch.ports import free_ports
 from lgc.repeat import repeatedly
@@ -66,7 +67,7 @@ def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
         command = [
             str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats",
             "--node-ip-address=127.0.0.1", f"--port={port}", f"--ray-client-server-port={client}",
-            *dashboard,
+            *dashboard, f"--num-cpus={cores()}",
             f"--temp-dir={folder}", "--object-store-memory=200000000",
         ]  # fmt: skip
         log = Path(folder) / "head.log"

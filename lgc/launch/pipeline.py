@@ -59,7 +59,8 @@ def run_stages(
     """Run the command of every stage, up to ``at_once`` together, each as soon as what it needs is there.
 
     After one failed, or somebody asked to stop, no other begins, and those under way are waited for. Every command
-    gets a process group of its own and is asked to stop when we are, once each time: a terminal's Ctrl-C would reach
+    gets a process group of its own and is asked to stop when we are, once each time (several signals within a tenth
+    of a second are one): a terminal's Ctrl-C would reach
     its stage beside us, while a scheduler or ``kill`` would end us alone and leave the stage behind without its Ray.
 
     Returns:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import pickle
 import re
 import weakref
@@ -12,6 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import lgc
 from lgc import images
@@ -176,6 +178,7 @@ class TestSameEverywhere:
         with torch.autocast("cpu", torch.bfloat16):
             assert codec.compress(pictures) == files
             inside = codec.decompress(files), codec.analyze(files, "both")
+            assert codec.predict(files[:1]).parsing.dtype == torch.float32
         np.testing.assert_array_equal(inside[0], outside[0])
         for one, other in zip(inside[1], outside[1], strict=True):
             np.testing.assert_array_equal(one.mask, other.mask)
@@ -440,6 +443,35 @@ def test_of_several_files_the_damaged_one_is_named(codec: LayeredCodec, method: 
         read([good, good[:9]])
     with pytest.raises(BitstreamError, match=r"^semantic layer"):
         read([bytes(bad)])
+
+
+def test_a_damaged_file_is_decoded_once(codec: LayeredCodec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may say that it is large."""
+    bad = bytearray(codec.compress(noise(40, 40)))
+    bad[len(strip(bytes(bad))) - 1] ^= 1
+    decode, calls = LayeredCodec._decode_semantic, []
+    monkeypatch.setattr(LayeredCodec, "_decode_semantic", lambda *args: (calls.append(1), decode(*args))[1])
+    with pytest.raises(BitstreamError):
+        codec.decompress([bytes(bad)])
+    assert len(calls) == 1
+
+
+def test_pictures_are_read_one_by_one(codec: LayeredCodec) -> None:
+    """Each may be a file, and so many must not be open together."""
+    taken: list[int] = []
+
+    def pictures() -> Iterator[Image.Image]:
+        for number in range(3):
+            assert all(earlier.fp is None for earlier in given)
+            taken.append(number)
+            given.append(Image.open(io.BytesIO(png)))
+            yield given[-1]
+
+    given: list[Any] = []
+    buffer = io.BytesIO()
+    Image.fromarray(noise(8, 8)).save(buffer, "PNG")
+    png = buffer.getvalue()
+    assert len(codec.compress(pictures())) == len(taken) == 3
 
 
 def test_a_picture_keeps_nothing_but_itself(codec: LayeredCodec) -> None:

@@ -103,6 +103,14 @@ class TestPlan:
         with pytest.raises(LgcError, match=r"a\.jpg and a\.png would both be written to a\.lgc"):
             planned(["a.jpg", "a.png"], None)
 
+    def test_a_photograph_kept_in_two_formats_does_not_stop_its_folder(self, here: Path) -> None:
+        (here / "sub/a.jpg").write_bytes(b"x")
+        outcome = Outcome()
+        expected = [("sub/a.jpg", "new/a.lgc"), ("sub/deep/c.png", "new/deep/c.lgc")]
+        assert planned(["sub"], "new", outcome=outcome) == expected
+        told = "sub/a.jpg and sub/a.png would both be written to new/a.lgc; rename one, or write it with -o elsewhere"
+        assert outcome.failures == [told]
+
     def test_empty_folder(self, here: Path) -> None:
         (here / "empty").mkdir()
         with pytest.raises(LgcError, match="empty: nothing to do in this folder"):

@@ -54,7 +54,8 @@ def codecs(results: Results) -> Table:
         rows,
         f"Means over {results.details['run']['data']['measured']} pictures, 95 % bootstrap intervals over pictures. "
         f"Of fewer than {LEAST_PICTURES} there is no interval, here or below, and no verdict of better or worse, "
-        "nor of a class or an attribute that fewer of them have. "
+        "nor of a class or an attribute that fewer of them have, nor of a mean over classes where most draws of as "
+        "many pictures lack one. "
         "Task columns: for our files, heads on the coded layers; for the others, the RGB reference on decoded "
         "pictures. (floor): the codec cannot spend less. Rate of coded data: files without their containers, most of "
         "a file at the lowest rates; what is compared at a rate is so at that of whole files. " + TRAINED_ON,
