@@ -53,8 +53,6 @@ _STRAIGHT: Final = {"La": "LA", "RGBa": "RGBA"}
 """Modes whose colours are multiplied with their opacity, and those where they are not."""
 _SAME_COLOUR: Final = 2
 """Levels of 255 by which the many profiles called sRGB differ."""
-
-
 _HEIC: Final = re.compile(rb".{4}ftyp(he[iv].|mif1|msf1)", re.DOTALL)
 """The first 12 bytes of a telephone's photograph, and of some AVIF."""
 _HEIC_SUFFIXES: Final = frozenset({".heic", ".heif", ".hif"})

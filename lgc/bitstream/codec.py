@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from os import PathLike
-from typing import Any, Final, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from lgc.models.readers import Layers
 from lgc.models.tiling import tiled
 from lgc.models.transforms import STRIDE
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 T = TypeVar("T")
 Picture: TypeAlias = Image.Image | np.ndarray | torch.Tensor
 """A Pillow picture, a uint8 array (H, W, 3) or (H, W), or a float tensor (3, H, W) in [0, 1]."""
@@ -99,6 +100,17 @@ class _Group:
         return -(-self.height // STRIDE), -(-self.width // STRIDE)
 
 
+def _undisturbed(method: Method) -> Method:
+    """A method that computes alike in whatever context a caller does: in full precision, without gradients."""
+
+    @wraps(method)
+    def wrapped(self: LayeredCodec, *args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad(), torch.autocast(self.model.device.type, enabled=False):
+            return method(self, *args, **kwargs)
+
+    return cast(Method, wrapped)
+
+
 class LayeredCodec:
     """Compress, decompress and analyse with one model.
 
@@ -131,6 +143,7 @@ class LayeredCodec:
     def compress(self, pictures: Picture) -> bytes: ...
     @overload
     def compress(self, pictures: Sequence[Picture]) -> list[bytes]: ...
+    @_undisturbed
     def compress(self, pictures: Picture | Sequence[Picture]) -> bytes | list[bytes]:
         """Pictures -> ``.lgc`` bytes: one byte string for one picture, a list for several.
 
@@ -153,6 +166,7 @@ class LayeredCodec:
     def decompress(self, files: Coded, layers: Layers = "both") -> NDArray[np.uint8]: ...
     @overload
     def decompress(self, files: Sequence[Coded], layers: Layers = "both") -> list[NDArray[np.uint8]]: ...
+    @_undisturbed
     def decompress(
         self, files: Coded | Sequence[Coded], layers: Layers = "both"
     ) -> NDArray[np.uint8] | list[NDArray[np.uint8]]:
@@ -184,7 +198,7 @@ class LayeredCodec:
     def analyze(self, files: Coded, layers: Layers = "semantic") -> Analysis: ...
     @overload
     def analyze(self, files: Sequence[Coded], layers: Layers = "semantic") -> list[Analysis]: ...
-    @torch.no_grad()
+    @_undisturbed
     def analyze(self, files: Coded | Sequence[Coded], layers: Layers = "semantic") -> Analysis | list[Analysis]:
         """``.lgc`` bytes (one or a sequence) -> :class:`Analysis`, or a list; no picture is decoded.
 
@@ -202,13 +216,12 @@ class LayeredCodec:
         results: dict[int, Analysis] = {}
         for group, features in self._features(files, layers):
             analyzer = self.model.analyzers[layers]
-            with self._plain():
-                pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
-                masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
+            pooled = analyzer.predict(features, [task for task in analyzer.tasks if task != "parsing"])
+            masks = _masks(analyzer, features) if "parsing" in analyzer.tasks else None
             results.update(zip(group.places, _analyses(pooled, masks, group), strict=True))
         return _in_order(results.items())
 
-    @torch.no_grad()
+    @_undisturbed
     def latents(self, data: Coded) -> dict[str, NDArray[np.int64]]:
         """Decoded latents of one file as integers in units of 1/256: int64 (C, h, w) for each layer it has.
 
@@ -226,7 +239,7 @@ class LayeredCodec:
             found["reconstruction"] = self._decode_reconstruction(group, [parsed], y_s)[0].cpu().numpy()
         return found
 
-    @torch.no_grad()
+    @_undisturbed
     def predict(self, files: Sequence[Coded], layers: Layers = "semantic") -> Predictions:
         """As :meth:`analyze`, but the heads' raw outputs, for files of one size: logits (B, ...).
 
@@ -237,8 +250,7 @@ class LayeredCodec:
             raise ValueError("predict takes files of one picture size")
         analyzer = self.model.analyzers[layers]
         features = tuple(torch.cat(level) for level in zip(*(features for _, features in parts), strict=True))
-        with self._plain():
-            return analyzer.predict(features, analyzer.tasks)
+        return analyzer.predict(features, analyzer.tasks)
 
     def _features(self, files: Sequence[Coded], layers: Layers) -> Iterator[tuple[_Group, Features]]:
         """What the analyzer's heads read of files' decoded latents."""
@@ -252,8 +264,7 @@ class LayeredCodec:
             if layers == "both":
                 y_r = self._decode_reconstruction(group, members, y_s)
                 latents = torch.cat([latents, from_fixed(y_r)], dim=1)
-            with self._plain():
-                return analyzer.features(latents)
+            return analyzer.features(latents)
 
         yield from self._decoded(files, read)
 
@@ -276,15 +287,11 @@ class LayeredCodec:
                 raise
             yield group, result
 
-    def _plain(self) -> torch.autocast:
-        """Full precision, whatever context a caller computes in: a file is read alike in all."""
-        return torch.autocast(self.model.device.type, enabled=False)
-
+    @_undisturbed
     def encode(self, pictures: Sequence[Picture] | np.ndarray | torch.Tensor) -> list[Encoded]:
         """As :meth:`compress`, with the account of each file: a list, also of one picture."""
         return _in_order(self._encoded([pictures] if _is_one_picture(pictures) else pictures))
 
-    @torch.no_grad()
     def _encoded(self, pictures: Any) -> Iterator[tuple[int, Encoded]]:
         """Files and their pictures' places, as they are done."""
         alone = hasattr(pictures, "__len__") and len(pictures) == 1
@@ -300,10 +307,9 @@ class LayeredCodec:
         coders, g_a = self.model.coders, self.model.compressor.g_a
         padded = images.pad(pixels.to(self.model.device).permute(0, 3, 1, 2), STRIDE)
         # tiles become float one at a time: a large picture in float takes gigabytes
-        with self._plain():
-            y_s, y_r = tiled(
-                lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
-            )
+        y_s, y_r = tiled(
+            lambda part: g_a(images.to_float(part.permute(0, 2, 3, 1))), [padded], STRIDE, 1, self._margin
+        )
         semantic, y_s_hat, covered_s = coders["semantic"].encode(y_s.float(), None)
         reconstruction, _, covered_r = coders["reconstruction"].encode(
             y_r.float(), self.model.compressor.context(y_s_hat)
@@ -324,7 +330,6 @@ class LayeredCodec:
                 reconstruction=LayerAccount(len(payload_r), layer_r),
             )
 
-    @torch.no_grad()
     def _decode_group(self, group: _Group, members: Sequence[container.Container], layers: Layers) -> torch.Tensor:
         y_s = self._decode_semantic(group, members)
         wanted = [m.reconstruction is not None and layers == "both" for m in members]
@@ -343,15 +348,13 @@ class LayeredCodec:
     def _paint(self, y_s_hat: torch.Tensor, y_r_hat: torch.Tensor) -> torch.Tensor:
         """uint8 (B, 3, 16 h, 16 w) from decoded latents (B, ., h, w)."""
         g_s = self.model.compressor.g_s
-        with self._plain():
-            pooled = g_s.style_of(y_s_hat) if g_s.fusion == "global" else None  # of the whole picture
+        pooled = g_s.style_of(y_s_hat) if g_s.fusion == "global" else None  # of the whole picture
 
         def paint(y_s: torch.Tensor, y_r: torch.Tensor) -> tuple[torch.Tensor]:
             x_hat = g_s.paint(g_s.style_of(y_s) if pooled is None else pooled, y_r)
             return (images.to_uint8(x_hat).permute(0, 3, 1, 2),)
 
-        with self._plain():
-            return tiled(paint, [y_s_hat, y_r_hat], 1, STRIDE, self._margin)[0]
+        return tiled(paint, [y_s_hat, y_r_hat], 1, STRIDE, self._margin)[0]
 
     @property
     def _margin(self) -> int:

@@ -111,9 +111,7 @@ def rewrite_about(source: Path | str, target: Path | str, about: Mapping[str, An
     Raises :class:`ModelError` when ``source`` is no whole model file or ``target`` cannot be written.
     """
     info = load_model(source).info  # a damaged model is not to be passed on
-    with _open(Path(source)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return _write(Path(target), replace(info, about=about), tensors)
+    return _write(Path(target), replace(info, about=about), _read_tensors(Path(source)))
 
 
 def _write(path: Path, info: ModelInfo, tensors: dict[str, torch.Tensor]) -> bytes:

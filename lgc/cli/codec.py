@@ -304,12 +304,13 @@ def _pixels(data: Any) -> int:
 def _run(
     batch: Sequence[tuple[Item, Any]], action: Callable[[list[Any]], list[Any]], outcome: Outcome
 ) -> Iterator[tuple[Item, Any]]:
-    """Results of a batch; when one file spoils it, of each file alone."""
-    try:
-        yield from zip([item for item, _ in batch], action([data for _, data in batch]), strict=True)
-        return
-    except LgcError:
-        pass
+    """Results of a batch; when one of several files spoils it, of each file alone."""
+    if len(batch) > 1:
+        try:
+            yield from zip([item for item, _ in batch], action([data for _, data in batch]), strict=True)
+            return
+        except LgcError:
+            pass
     for item, data in batch:
         with outcome.noting(item.source):
             yield item, action([data])[0]

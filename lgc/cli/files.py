@@ -201,8 +201,9 @@ def _tell_left_out(folder: Path, others: Iterable[Path], suffix: str) -> None:
     kinds = Counter(path.suffix.lower() for path in others if not path.name.startswith("."))
     del kinds[suffix]
     if kinds:
-        shown = [f"{count} {kind or 'without a suffix'}" for kind, count in kinds.most_common(_MOST_KINDS)]
-        if more := kinds.total() - sum(count for _, count in kinds.most_common(_MOST_KINDS)):
+        most = kinds.most_common(_MOST_KINDS)
+        shown = [f"{count} {kind or 'without a suffix'}" for kind, count in most]
+        if more := kinds.total() - sum(count for _, count in most):
             shown.append(f"{more} of other kinds")
         print(f"note: {folder}: left out {', '.join(shown)}", file=sys.stderr)
 

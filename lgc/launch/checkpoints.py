@@ -63,14 +63,13 @@ def finished_copy(store: Store, place: str) -> Path:
         OSError: the storage cannot be used.
     """
     try:
-        found = _newest_of(store, [place], lambda _: None)
+        local = _whole_copy(store, place)
     except FileNotFoundError as error:
         raise TrainingError(f"{place}: checkpoint is gone") from error
-    assert found is not None
-    if not read_state(found[1])["finished"]:
-        shutil.rmtree(found[1], ignore_errors=True)
+    if not read_state(local)["finished"]:
+        shutil.rmtree(local, ignore_errors=True)
         raise TrainingError(f"{place}: training had not finished there")
-    return found[1]
+    return local
 
 
 def _newest_of(store: Store, places: Sequence[str], say: Callable[[str], None]) -> tuple[str, Path] | None:
@@ -113,9 +112,13 @@ def mend_account(store: Store, run: str) -> None:
 
 def _is_whole(store: Store, place: str) -> bool:
     try:
-        found = _newest_of(store, [place], lambda _: None)
+        shutil.rmtree(_whole_copy(store, place), ignore_errors=True)
     except TrainingError:
         return False
-    if found is not None:
-        shutil.rmtree(found[1], ignore_errors=True)
     return True
+
+
+def _whole_copy(store: Store, place: str) -> Path:
+    found = _newest_of(store, [place], lambda _: None)
+    assert found is not None  # none is left only of none
+    return found[1]
