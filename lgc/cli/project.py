@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -125,9 +126,14 @@ def time_without_changes(times: int) -> list[float] | None:
 
 
 def dvc_environment() -> dict[str, str]:
-    """Variables for DVC and its stages: this environment's programs come first."""
-    binaries = Path(sys.executable).parent
-    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": f"{binaries}:{os.environ['PATH']}"}
+    """Variables for DVC and its stages: this environment's programs come first, and stages run in bash.
+
+    Bash becomes a stage's command. Other shells, Debian's ``sh`` among them, stay and die of a Ctrl-C that the
+    command outlives: DVC would then call a stage failed that came to its end.
+    """
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    shell = shutil.which("bash")
+    return {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path, **({"SHELL": shell} if shell else {})}
 
 
 def program(name: str) -> str:

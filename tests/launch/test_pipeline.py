@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lgc.cli.project import dvc_environment, program
 from lgc.config.load import compose, parse
 from lgc.launch import pipeline, room, worker
 from lgc.launch.pipeline import SIDE_BY_SIDE, run_stages, with_dependents
@@ -197,11 +198,10 @@ def test_a_dvc_that_runs_all_stages_begins_no_other_that_comes_to_an_end(
     Path("dvc.yaml").write_text(json.dumps({"stages": stages}))
     Path(".dvc").mkdir()
     Path(".dvc/config").write_text("[core]\n    no_scm = true\n    site_cache_dir = .dvc/site\n")
-    binaries = Path(sys.executable).parent
-    monkeypatch.setenv("PATH", f"{binaries}:{os.environ['PATH']}")
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.delenv("SHELL", raising=False)  # as in a container or under systemd
+    command = [program("dvc"), "repro", "--keep-going"]
     with interrupted(trace, signal.SIGINT):
-        assert run({"all": set()}, lambda _: [str(binaries / "dvc"), "repro", "--keep-going"], at_once=1) == 130
+        assert run_stages({"all": set()}, lambda _: command, 1, dvc_environment()) == 130
     ended = [line for line in trace.read_text().splitlines() if " " not in line]
     assert ended == ["a"]
     assert "a:" in Path("dvc.lock").read_text()  # what came to its end need not run again
