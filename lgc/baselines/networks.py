@@ -9,8 +9,9 @@
 ...        the latent's payload, to the end
 =========  =====================================================================
 
-Every byte counts as the codec's rate. There is no checksum, version or model id: with 6 bytes beside the payloads
-the format asks for less than ours does, so a comparison errs on the baseline's side.
+Every byte counts as the codec's rate. There is no checksum, version or model id: 6 bytes are beside the payloads,
+17 in a small file of ours. CompressAI's coder ends a payload with some 6 bytes that carry nothing, ours with less than
+one.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from lgc.bitstream import container
 from lgc.bitstream.layer import CodedLayer
 from lgc.bitstream.model_file import LayeredModel
 from lgc.data.labels import ATTRIBUTES, POSE
-from lgc.entropy.coder import expect_check, longest_payload, new_stack, stack_from_bytes, stack_to_bytes
+from lgc.entropy.coder import expect_check, longest_payload, stack_from_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
 from lgc.limits import MAX_SIDE
@@ -70,6 +70,14 @@ class LayerAccount:
     def ideal_bits(self) -> float:
         """Code length of the symbols under the tables; computed when asked for."""
         return self.coded.ideal_bits
+
+    @property
+    def coded_bytes(self) -> int:
+        """Of a stream without the checksum, which a decoder could still read; it is coded when asked for.
+
+        That is 2 to 3 bytes more than the payload without 4: a coder that starts empty is not efficient at once.
+        """
+        return len(self.coded.to_bytes(check=None))
 
     @property
     def termination_bits(self) -> float:
@@ -316,12 +324,8 @@ class LayeredCodec:
         )
         start = container.header_start(self.model.model_id, group.width, group.height)
         for layer_s, bytes_s, layer_r, bytes_r in zip(semantic, covered_s, reconstruction, covered_r, strict=True):
-            stack = new_stack(zlib.crc32(start + bytes_s))
-            layer_s.push_all(stack)
-            payload_s = stack_to_bytes(stack)
-            stack = new_stack(zlib.crc32(start + payload_s + bytes_r))
-            layer_r.push_all(stack)
-            payload_r = stack_to_bytes(stack)
+            payload_s = layer_s.to_bytes(zlib.crc32(start + bytes_s))
+            payload_r = layer_r.to_bytes(zlib.crc32(start + payload_s + bytes_r))
             header = container.Header(self.model.model_id, group.width, group.height, len(payload_s))
             yield Encoded(
                 data=container.Container(header, payload_s, payload_r).to_bytes(),

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from lgc.entropy.coder import SymbolCoder, clip_symbols
+from lgc.entropy.coder import SymbolCoder, clip_symbols, new_stack, stack_to_bytes
 from lgc.entropy.exact import LIMIT, ONE, IntegerNetwork, floor_fixed, to_fixed
 from lgc.entropy.tables import SCALE_LEVELS
 from lgc.models.latents import HYPER_STRIDE, SCALE_BIAS, SCALE_GAIN, LatentLayer
@@ -26,10 +26,15 @@ class CodedLayer:
     groups: list[tuple[SymbolCoder, np.ndarray, np.ndarray]] = field(default_factory=list)
     """(coder, symbols (N,), tables (N,))."""
 
-    def push_all(self, stack: Any) -> None:
-        """Put all groups on an encoder's stack, so that the first comes off first."""
+    def to_bytes(self, check: int | None) -> bytes:
+        """The payload: all groups on one stack, so that the first comes off first, above ``check``.
+
+        With None there is no checksum, only what others' coders write too.
+        """
+        stack = new_stack(check)
         for coder, symbols, index in reversed(self.groups):
             coder.push(stack, symbols, index)
+        return stack_to_bytes(stack)
 
     @property
     def ideal_bits(self) -> float:

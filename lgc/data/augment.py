@@ -28,7 +28,7 @@ class Augment:
     rotate: float = 0.0
     """Largest in-plane rotation, degrees; changes roll."""
     zoom: float = 0.0
-    """Largest relative change of size, e.g. 0.2 for 0.8 to 1.25 times."""
+    """Largest relative change of size, e.g. 0.2 for 0.83 to 1.2 times."""
     shift: float = 0.0
     """Largest translation, as a share of the side."""
     colour: float = 0.0

@@ -83,8 +83,10 @@ def clip_symbols(symbols: np.ndarray, index: np.ndarray, tables: TableSet) -> np
     return np.clip(symbols, -radius, radius).astype(np.int32)
 
 
-def new_stack(check: int) -> constriction.stream.stack.AnsCoder:
-    """An encoder's stack with the 32-bit ``check`` at its bottom."""
+def new_stack(check: int | None) -> constriction.stream.stack.AnsCoder:
+    """An encoder's stack with the 32-bit ``check`` at its bottom; with nothing there for None."""
+    if check is None:
+        return constriction.stream.stack.AnsCoder()
     return constriction.stream.stack.AnsCoder(np.array([check or _EMPTY_CHECK], np.uint32))
 
 

@@ -13,7 +13,7 @@ import torch
 
 from lgc import images
 from lgc.baselines.base import Codec
-from lgc.bitstream.codec import CHECK_BITS, Encoded, LayerAccount, LayeredCodec
+from lgc.bitstream.codec import Encoded, LayeredCodec
 from lgc.bitstream.container import strip
 from lgc.data.loader import Batch, read_batch
 from lgc.data.shards import Split
@@ -123,8 +123,8 @@ def measure_layered(
     stripped = [strip(data) for data in files]
     of_full.value("bytes", [len(data) for data in files])
     of_base.value("bytes", [len(data) for data in stripped])
-    of_full.value("coded_bytes", [_symbol_bytes(e.semantic, e.reconstruction) for e in encoded])
-    of_base.value("coded_bytes", [_symbol_bytes(e.semantic) for e in encoded])
+    of_full.value("coded_bytes", [e.semantic.coded_bytes + e.reconstruction.coded_bytes for e in encoded])
+    of_base.value("coded_bytes", [e.semantic.coded_bytes for e in encoded])
     of_full.account(encoded)
     if estimate is not None:
         for layer, bits in estimate(batch.x.to(bench.device)).items():
@@ -135,11 +135,6 @@ def measure_layered(
         of_base.latents("semantic", codec, stripped, batch)
         of_full.latents("both", codec, files, batch)
     return full, base
-
-
-def _symbol_bytes(*layers: LayerAccount) -> int:
-    """Of payloads without their checksums; that they end on whole bytes counts, as it does in others' files."""
-    return sum(layer.payload_bytes - CHECK_BITS // 8 for layer in layers)
 
 
 def _timed(work: Callable[[T], U], subjects: Iterable[T]) -> tuple[list[U], list[float]]:

@@ -158,24 +158,23 @@ class TaskScores:
     def sampled(self, rounds: Rounds) -> dict[str, np.ndarray]:
         """As :meth:`values` for R resamplings at once: (R,) each, NaN where a round leaves a metric undefined.
 
-        So it leaves means over classes when it lacks one that the pictures at hand have: of fewer classes they are
-        another quantity.
+        So it leaves means over classes when it lacks one that the pictures at hand have, and means over attributes
+        when one of them has a single value there: of fewer they are another quantity.
         """
         result: dict[str, np.ndarray] = {}
         if "confusion" in rounds:
             iou, f1, total, hit = _parsing(self._summed("confusion", rounds))
             there = np.stack(self.confusion).sum(axis=(0, 2)) > 0
-            whole = ~np.isnan(iou[:, there]).any(axis=1)
-            result["miou"] = np.where(whole, _nan_mean(iou), np.nan)
-            result["mean_f1"] = np.where(whole, _nan_mean(f1), np.nan)
+            result["miou"] = _mean(iou, there)
+            result["mean_f1"] = _mean(f1, there)
             result["pixel_accuracy"] = hit / total
         if "attribute_hits" in rounds:
             counts = self._attribute_counts(rounds)
             result["attribute_accuracy"] = counts.right.sum(axis=1) / counts.known.sum(axis=1)
-            result["attribute_balanced_accuracy"] = _nan_mean(counts.balanced)
+            result["attribute_balanced_accuracy"] = _mean(counts.balanced, self._both_values)
         if "attribute_bits" in rounds:
             counts = self._detections(rounds)
-            result["attribute_detection"] = _nan_mean(counts.balanced)
+            result["attribute_detection"] = _mean(counts.balanced, self._both_values)
             result["attribute_information"] = self._information(counts, rounds)
         if "pose_errors" in rounds:
             errors = np.stack(self.pose_errors).astype(np.float64).mean(axis=1)
@@ -211,6 +210,12 @@ class TaskScores:
     def _attribute_counts(self, rounds: Rounds) -> _AttributeCounts:
         true, said = np.moveaxis(np.stack(self.attribute_hits), -1, 0)
         return _AttributeCounts.of(true, said == 1, rounds["attribute_hits"])
+
+    @property
+    def _both_values(self) -> np.ndarray:
+        """(40,): attributes that some picture has and some has not."""
+        true = np.stack(self.attribute_hits)[..., 0]
+        return (true == 1).any(axis=0) & (true == 0).any(axis=0)
 
     def _detections(self, rounds: Rounds) -> _AttributeCounts:
         """With yes above the frequency among all pictures, however they are resampled."""
@@ -279,7 +284,9 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
 
 
-def _nan_mean(values: np.ndarray) -> np.ndarray:
-    """(R,) means over what is defined; NaN, without a warning, where nothing is."""
-    defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0.0).sum(axis=1), defined.sum(axis=1).astype(np.float64))
+def _mean(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """(R,) means of (R, K) over those ``there`` (K,); NaN where one of these is undefined or there are none."""
+    if not there.any():
+        return np.full(len(values), np.nan)
+    means: np.ndarray = values[:, there].mean(axis=1)
+    return means

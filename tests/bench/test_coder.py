@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from lgc.bench.coder import OURS, THEIRS, bench_coders
 from lgc.bitstream.codec import LayeredCodec
 
@@ -13,6 +11,5 @@ def test_both_coders_code_the_same_symbols(codec: LayeredCodec) -> None:
     assert theirs.encode.low > 0
     assert theirs.decode_ratio.low > 0
     assert ours.ideal_bytes == theirs.ideal_bytes > 0
-    # a state of 32 bits is spent at most a layer, and ours is filled with the checksum
-    assert ours.bytes == pytest.approx(ours.ideal_bytes, abs=2.5)
+    assert ours.ideal_bytes < ours.bytes < ours.ideal_bytes + 2 * 4  # a state of 32 bits at most a layer
     assert ours.ideal_bytes < theirs.bytes < 1.03 * theirs.ideal_bytes + 10

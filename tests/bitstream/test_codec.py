@@ -20,7 +20,7 @@ from lgc import images
 from lgc.bitstream import codec as codec_module
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import Container, parse, strip
-from lgc.entropy.coder import longest_payload, new_stack, stack_from_bytes, stack_to_bytes
+from lgc.entropy.coder import longest_payload, stack_from_bytes
 from lgc.entropy.exact import IntegerNetwork
 from lgc.errors import BitstreamError, ModelError
 from lgc.models.fusion import FusionKind
@@ -377,9 +377,7 @@ class TestHostilePayload:
         for height, width in ((1, 1), (1, 2), (9, 5)):
             y = torch.randn(1, 4, height, width) * 1e6
             (coded,), _, _ = coder.encode(y, None)
-            stack = new_stack(0xFFFFFFFF)
-            coded.push_all(stack)
-            assert len(stack_to_bytes(stack)) <= longest_payload(coder.symbols(height, width))
+            assert len(coded.to_bytes(check=0xFFFFFFFF)) <= longest_payload(coder.symbols(height, width))
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda codec: pickle.loads(pickle.dumps(codec))])

@@ -13,7 +13,7 @@ import torch
 import lgc
 from lgc import images
 from lgc.bitstream.layer import LayerCoder
-from lgc.entropy.coder import SymbolCoder, new_stack, stack_from_bytes, stack_to_bytes
+from lgc.entropy.coder import SymbolCoder, stack_from_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.entropy.tables import gaussian_tables
 from lgc.models.latents import LatentLayer, LayerConfig
@@ -92,9 +92,7 @@ def test_latents_beyond_16_bits_are_clipped_alike_on_both_sides() -> None:
     y = torch.tensor([1e9, -1e9])[None, :, None, None].expand(1, 2, 2, 2)
     (coded,), y_hat, (covered,) = coder.encode(y, context)
     assert y_hat[0, :, 0, 0].tolist() == [32767, -32767]
-    stack = new_stack(7)
-    coded.push_all(stack)
-    stack = stack_from_bytes(stack_to_bytes(stack), "layer")
+    stack = stack_from_bytes(coded.to_bytes(check=7), "layer")
     decoded, (covered_again,) = coder.decode([stack], context, 2, 2, torch.device("cpu"))
     assert torch.equal(decoded, y_hat)
     assert covered_again == covered

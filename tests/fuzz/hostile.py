@@ -29,7 +29,6 @@ import torch
 import lgc
 from lgc.bitstream import container
 from lgc.bitstream.codec import LayeredCodec
-from lgc.entropy.coder import new_stack, stack_to_bytes
 from lgc.errors import BitstreamError, ModelError
 
 LIMIT = 1 << 16
@@ -90,17 +89,14 @@ def forge(codec: LayeredCodec, rng: np.random.Generator) -> bytes:
     with torch.no_grad():
         semantic, y_s, covered = coders["semantic"].encode(latent(architecture.semantic.channels), None)
         start = container.header_start(model.model_id, width, height)
-        stack = new_stack(zlib.crc32(start + covered[0]))
-        semantic[0].push_all(stack)
-        first = stack_to_bytes(stack)
+        first = semantic[0].to_bytes(zlib.crc32(start + covered[0]))
         context = y_s if architecture.reconstruction.context_channels else None
         reconstruction, _, covered = coders["reconstruction"].encode(
             latent(architecture.reconstruction.channels), context
         )
-        stack = new_stack(zlib.crc32(start + first + covered[0]))
-        reconstruction[0].push_all(stack)
+        second = reconstruction[0].to_bytes(zlib.crc32(start + first + covered[0]))
     header = container.Header(model.model_id, width, height, len(first))
-    return container.Container(header, first, stack_to_bytes(stack)).to_bytes()
+    return container.Container(header, first, second).to_bytes()
 
 
 def outcome(codec: LayeredCodec, data: bytes, paint: bool = True) -> str:

@@ -176,6 +176,20 @@ class TestDetection:
         assert found["attribute_detection"] == pytest.approx((1 + 6 / 7) / 2)
 
 
+def test_a_round_in_which_an_attribute_has_one_value_has_no_mean_over_attributes() -> None:
+    """The first is known of every picture and varies, the second is rare, the third the same everywhere."""
+    scores = TaskScores()
+    attributes, logits = torch.full((4, 40), -1), torch.zeros(4, 40)
+    attributes[:, :3] = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 0, 0]])
+    logits[:, 0], logits[:, 1] = torch.tensor([2.0, 2.0, -2.0, -2.0]), torch.full((4,), -2.0)
+    scores.add(Predictions(attributes=logits), torch.zeros(4, 1, 1), attributes, torch.full((4, 3), math.nan))
+    rounds = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 2.0, 1.0, 1.0]])
+    found = scores.sampled({"attribute_hits": rounds, "attribute_bits": rounds})
+    for name in ("attribute_balanced_accuracy", "attribute_detection"):
+        assert found[name].tolist() == pytest.approx([0.75, math.nan], nan_ok=True)
+        assert scores.values()[name] == 0.75
+
+
 class TestPose:
     def test_mean_absolute_error(self) -> None:
         scores = TaskScores()
