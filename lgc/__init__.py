@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from lgc.errors import BitstreamError, ImageError, LgcError, ModelError, first_line
-from lgc.limits import MAX_SIDE
+from lgc.limits import BATCH_SIZE, MAX_SIDE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ except PackageNotFoundError:  # run from a source tree that was not installed
 
 
 def load(
-    model: Path | str, device: str = "auto", *, batch_size: int = 16, max_pixels: int = MAX_SIDE**2
+    model: Path | str, device: str = "auto", *, batch_size: int = BATCH_SIZE, max_pixels: int = MAX_SIDE**2
 ) -> LayeredCodec:
     """Load a model file, or a model kept under a name (``lgc model list``).
 

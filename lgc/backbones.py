@@ -11,7 +11,8 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +48,15 @@ def allow_torchvision() -> None:
         importlib.import_module("torchvision")
 
 
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """While packages are imported that bring torchvision, and warnings with it."""
+    allow_torchvision()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 @dataclass(frozen=True)
 class Absent:
     """A network, metric or codec that cannot be had, and why; shown once wherever its values would stand."""
@@ -75,9 +85,7 @@ def load_lpips(net: str) -> nn.Module | Absent:
     if net not in _LPIPS_FILES:
         raise ModelError(f"LPIPS net {net!r} is unknown; choose {', '.join(_LPIPS_FILES)}")
     try:
-        allow_torchvision()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_imports():
             import lpips
     except ImportError:
         return Absent(f"LPIPS-{net}", "the lpips package is not installed (pip install 'lgc[train]')")
@@ -117,9 +125,7 @@ def load_inception() -> nn.Module | Absent:
 def import_piq() -> Any:
     """The piq package, or :class:`Absent`. It imports torchvision, hence this door."""
     try:
-        allow_torchvision()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet_imports():
             return importlib.import_module("piq")
     except ImportError:
         return Absent("piq", "the piq package is not installed (pip install 'lgc[eval]')")

@@ -61,6 +61,16 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
+def one_line(error: object, limit: int | None = None) -> str:
+    """All that an error says, on one line of at most so many characters; its kind where it says nothing."""
+    return " ".join(str(error).split())[:limit] or type(error).__name__
+
+
+def last_line(text: str, otherwise: str = "no message") -> str:
+    """The last line of what a command said, in which most tell what went wrong."""
+    return (text.strip().splitlines() or [otherwise])[-1]
+
+
 def without_secrets(text: str) -> str:
     """An address, or a text with addresses in it, without their users, passwords and queries.
 

@@ -72,7 +72,7 @@ class TestLoad:
         """torch's compiler and sympy take longer to load than torch itself."""
         code = """
 import sys
-for name in ("compressai", "lpips", "torchvision", "ray", "mlflow", "hydra", "omegaconf", "dvc", "dacite", "yaml"):
+for name in ("compressai", "lpips", "torchvision", "ray", "mlflow", "hydra", "omegaconf", "dvc", "yaml"):
     sys.modules[name] = None
 import lgc
 codec = lgc.load("v1.safetensors", "cpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lgc.errors import first_line, without_secrets
+from lgc.errors import first_line, last_line, one_line, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,16 @@ def test_all_else_stays(text: str) -> None:
 )
 def test_an_error_is_one_line_though_it_says_more_or_nothing(said: tuple[str, ...], shown: str) -> None:
     assert first_line(RuntimeError(*said)) == shown
+
+
+def test_an_error_on_one_line_of_a_limited_length() -> None:
+    assert one_line("one\n  two\tthree") == "one two three"
+    assert one_line(RuntimeError(" one\ntwo"), 5) == "one t"
+    assert one_line(RuntimeError("\n"), 5) == "RuntimeError"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [("one\ntwo\n\n", "two"), ("10 %\r20 %\r", "20 %"), (" \n", "no message"), ("", "no message")]
+)
+def test_what_a_command_said_last(said: str, shown: str) -> None:
+    assert last_line(said) == shown

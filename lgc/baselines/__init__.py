@@ -18,6 +18,6 @@ QUALITIES: Final[Mapping[str, range]] = {
     "vvc": range(64),
     **dict.fromkeys(PRETRAINED, range(1, 9)),
 }
-"""Every codec that can be measured, and the quality settings that it takes."""
+"""Every codec that can be measured, and the quality settings that it takes, the fewest bytes first: its floor."""
 NAMES: Final = tuple(QUALITIES)
 """What :func:`lgc.baselines.make.make_codec` knows."""

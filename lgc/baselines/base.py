@@ -16,11 +16,6 @@ class Codec(Protocol):
         """In tables."""
         ...
 
-    @property
-    def lowest(self) -> int | None:
-        """The quality with the fewest bytes: what it spends there is the codec's floor. None: it has no floor."""
-        ...
-
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
         """uint8 RGB (H, W, 3) -> file; a higher ``quality`` spends more bytes."""
         ...

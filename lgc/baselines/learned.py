@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lgc.backbones import Absent
-from lgc.baselines import networks
+from lgc.baselines import QUALITIES, networks
 from lgc.baselines.container import coded_bytes
 from lgc.errors import LgcError
 
@@ -70,8 +70,6 @@ class LearnedCodec:
     name: str
     sources: Mapping[int, Source]
     """By quality."""
-    lowest: int | None = None
-    """None: a network for still fewer bits could be trained."""
     _loaded: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
@@ -109,8 +107,8 @@ class LearnedCodec:
 def make_pretrained_codec(name: str) -> LearnedCodec | Absent:
     """The codec called ``name``, one of :data:`lgc.baselines.PRETRAINED`, when its weights can be had."""
     network = name.removesuffix("_pretrained")
-    sources = {quality: Pretrained(network, quality) for quality in range(1, 9)}
+    sources = {quality: Pretrained(network, quality) for quality in QUALITIES[name]}
     first = networks.load_pretrained(network, 1)
     if isinstance(first, Absent):
         return Absent(name, first.reason)
-    return LearnedCodec(name, sources, lowest=1)
+    return LearnedCodec(name, sources)

@@ -10,15 +10,14 @@
 =========  =====================================================================
 
 Every byte counts as the codec's rate. There is no checksum, version or model id: 6 bytes are beside the payloads,
-17 in a small file of ours. CompressAI's coder ends a payload with some 6 bytes that carry nothing, ours with less than
-one.
+17 in a small file of ours. CompressAI's coder ends a payload with some 6 bytes that carry nothing, ours with less
+than one.
 """
 
 from __future__ import annotations
 
 import copy
 import struct
-import warnings
 from pathlib import Path
 from typing import Final
 
@@ -28,11 +27,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from lgc import images
-from lgc.backbones import Absent, allow_torchvision, with_weights
+from lgc.backbones import Absent, quiet_imports, with_weights
 
-allow_torchvision()
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
+with quiet_imports():
     from compressai import __version__ as compressai_version
     from compressai import zoo
     from compressai.models import CompressionModel, MeanScaleHyperprior, ScaleHyperprior

@@ -25,7 +25,6 @@ class PillowCodec:
     format: str
     options: Callable[[int, tuple[int, ...]], Mapping[str, Any]]
     """Of the writer, for a quality and the shape (H, W, 3) of a picture."""
-    lowest: int = 0
     library: str = f"Pillow {pillow_version}"
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
@@ -67,7 +66,7 @@ _CODECS: Final[Mapping[str, PillowCodec]] = {
         "JPEG",
         lambda q, _: {"quality": max(1, q), "optimize": True, "progressive": True, "subsampling": "4:2:0"},
     ),
-    "jpeg2000": PillowCodec("jpeg2000", "JPEG2000", _jpeg2000, lowest=10),
+    "jpeg2000": PillowCodec("jpeg2000", "JPEG2000", _jpeg2000),
     "webp": PillowCodec("webp", "WEBP", lambda q, _: {"quality": q, "method": 6}),
     "avif": PillowCodec("avif", "AVIF", lambda q, _: {"quality": q, "speed": 2, "subsampling": "4:2:0"}),
     "heic": PillowCodec(
@@ -93,7 +92,7 @@ def make_pillow_codec(name: str) -> PillowCodec | Absent:
             return Absent(name, f"the {package} package is not installed (pip install 'lgc[eval]')")
         if name == "heic":
             plugin.register_heif_opener()
-        return PillowCodec(name, codec.format, codec.options, codec.lowest, _library(plugin, package))
+        return PillowCodec(name, codec.format, codec.options, _library(plugin, package))
     return codec
 
 

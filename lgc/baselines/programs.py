@@ -15,7 +15,7 @@ from PIL import Image
 
 from lgc.backbones import Absent
 from lgc.baselines.container import coded_bytes
-from lgc.errors import LgcError
+from lgc.errors import LgcError, last_line
 
 _SECONDS: Final = 300
 Command = Callable[[int, Path, Path], Sequence[str]]
@@ -31,7 +31,6 @@ class ProgramCodec:
     encoder: Command
     decoder: Command
     version: str
-    lowest: int = 0
 
     def encode(self, pixels: np.ndarray, quality: int) -> bytes:
         """See :class:`~lgc.baselines.base.Codec`."""
@@ -65,8 +64,7 @@ class ProgramCodec:
         except subprocess.TimeoutExpired:
             raise LgcError(f"{self.name}: {command[0]} took more than {_SECONDS} s") from None
         if done.returncode:
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-            raise LgcError(f"{self.name}: {command[0]} failed ({lines[-1]})")
+            raise LgcError(f"{self.name}: {command[0]} failed ({last_line(done.stderr or done.stdout)})")
 
 
 _COMMANDS: Final[Mapping[str, tuple[str, Command, Command]]] = {

@@ -25,6 +25,7 @@ from lgc.bitstream.codec import Analysis, LayeredCodec
 from lgc.data.palette import colour_mask
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import IntegerNetwork
+from lgc.limits import BATCH_PIXELS
 from lgc.models.analysis import at_mask_size
 from lgc.models.blocks import channels_last
 from lgc.models.reference import RGBAnalyzer
@@ -37,8 +38,6 @@ AUTOREGRESSIVE: Final = ("cheng2020_anchor",)
 COMPRESSAI: Final = ("bmshj2018_hyperprior", "mbt2018_mean", *AUTOREGRESSIVE)
 CLASSICAL: Final = ("webp", "avif")
 CLASSICAL_QUALITY: Final = 20
-_BATCH_PIXELS: Final = 1 << 22
-"""Peers get as many pixels at once as lgc takes; larger batches come in parts."""
 _PEER_MULTIPLE: Final = 64
 """Sides that CompressAI's models take."""
 _PARTS: Final[Mapping[str, Sequence[tuple[type, str]]]] = {
@@ -181,8 +180,8 @@ def _tasks(
 
 
 def _batches(pictures: Sequence[np.ndarray], device: torch.device) -> list[torch.Tensor]:
-    """Pictures of one size -> float (B, 3, H, W)."""
-    count = max(1, _BATCH_PIXELS // (pictures[0].shape[0] * pictures[0].shape[1]))
+    """Pictures of one size -> float (B, 3, H, W), each of no more pixels than lgc takes at once."""
+    count = max(1, BATCH_PIXELS // (pictures[0].shape[0] * pictures[0].shape[1]))
     starts = range(0, len(pictures), count)
     parts = [torch.from_numpy(np.stack(pictures[start : start + count])) for start in starts]
     return [images.to_float(part.to(device)) for part in parts]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lgc.bench.pictures import face
 from lgc.bench.turns import Spread
-from lgc.errors import LgcError
+from lgc.errors import LgcError, last_line
 
 LIBRARIES: Final = "libraries alone"
 _IMPORT: Final = "import constriction, numpy, PIL.Image, safetensors.torch, torch, typer"
@@ -82,7 +82,6 @@ def measure_command(command: Sequence[str]) -> tuple[float, float]:
     """Seconds and peak MiB of a command; :class:`LgcError` with its last line if it fails."""
     done = subprocess.run([sys.executable, "-c", _WATCH, *command], capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise LgcError(f"{' '.join(command[:2])} failed: {lines[-1]}")
+        raise LgcError(f"{' '.join(command[:2])} failed: {last_line(done.stderr)}")
     seconds, peak = done.stdout.split()
     return float(seconds), int(peak) * _KIB_PER_UNIT / 1024

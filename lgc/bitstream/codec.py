@@ -25,7 +25,7 @@ from lgc.data.labels import ATTRIBUTES, POSE
 from lgc.entropy.coder import expect_check, longest_payload, stack_from_bytes
 from lgc.entropy.exact import from_fixed
 from lgc.errors import BitstreamError, ImageError, ModelError
-from lgc.limits import MAX_SIDE
+from lgc.limits import BATCH_PIXELS, BATCH_SIZE, MAX_SIDE
 from lgc.models.analysis import Analyzer, Features, Predictions
 from lgc.models.readers import Layers
 from lgc.models.tiling import tiled
@@ -127,25 +127,19 @@ class LayeredCodec:
     or let each process load the model.
     """
 
-    def __init__(
-        self,
-        model: LayeredModel,
-        batch_size: int = 16,
-        batch_pixels: int = 1 << 22,
-        max_pixels: int = MAX_SIDE**2,
-    ) -> None:
+    def __init__(self, model: LayeredModel, batch_size: int = BATCH_SIZE, max_pixels: int = MAX_SIDE**2) -> None:
         """Wrap a loaded model.
 
         Args:
             model: from :func:`lgc.bitstream.model_file.load_model`.
-            batch_size: at most so many pictures of one size are coded at once,
-            batch_pixels: with so many pixels in all.
+            batch_size: at most so many pictures of one size are coded at once, with :data:`lgc.limits.BATCH_PIXELS`
+                in all.
             max_pixels: files that declare more are refused before anything is allocated. A tiny file can
                 declare 8192 x 8192 pixels and decode to them; a server that reads strangers' files may want less.
         """
         self.model = model
         self._max_pixels = max_pixels
-        self._batch_size, self._batch_pixels = batch_size, batch_pixels
+        self._batch_size = batch_size
 
     @overload
     def compress(self, pictures: Picture) -> bytes: ...
@@ -430,7 +424,7 @@ class LayeredCodec:
         for place, size in enumerate(sizes):
             by_size[size].append(place)
         for (width, height), places in by_size.items():
-            count = max(1, min(self._batch_size, self._batch_pixels // (width * height)))
+            count = max(1, min(self._batch_size, BATCH_PIXELS // (width * height)))
             for start in range(0, len(places), count):
                 yield _Group(places[start : start + count], width, height)
 

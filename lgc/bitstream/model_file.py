@@ -25,7 +25,7 @@ from lgc.errors import ModelError
 from lgc.models.analysis import Analyzer, AnalyzerConfig
 from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
-from lgc.models.layered import Architecture, LayeredCompressor
+from lgc.models.layered import LAYERS, Architecture, LayeredCompressor
 from lgc.models.readers import Layers, make_analyzer
 from lgc.models.transforms import Widths
 from lgc.models.unfilled import unfilled
@@ -33,7 +33,6 @@ from lgc.models.unfilled import unfilled
 Shape = TypeVar("Shape")
 
 FORMAT: Final = 1
-LAYERS: Final = ("semantic", "reconstruction")
 _FIRST_FIELDS: Final = frozenset(
     ("widths", "semantic", "reconstruction", "fusion", "channels", "depth", "hyper_channels", "steps", "hidden",
      "context_channels")

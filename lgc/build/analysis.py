@@ -10,7 +10,7 @@ import torch
 from lgc.build.data import make_loader
 from lgc.build.networks import load_teacher, make_codec, make_reference
 from lgc.build.stage import Stage, adam
-from lgc.config.paths import Paths, TrainStage
+from lgc.config.paths import UPSTREAM, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import Split
 from lgc.errors import TrainingError
@@ -20,10 +20,8 @@ from lgc.training.state import MovingAverage, Player, TrainState, load_modules
 from lgc.training.trainer import Validation
 from lgc.training.validation import AnalysisValidator
 
-FROZEN_CODEC: Final[Mapping[TrainStage, TrainStage]] = {
-    "train_analysis": "train_codec",
-    "train_probe": "finetune_joint",
-}
+_HEADS_ALONE: Final[tuple[TrainStage, ...]] = ("train_analysis", "train_probe")
+FROZEN_CODEC: Final = {name: UPSTREAM[name][0] for name in _HEADS_ALONE}
 """Stages that train heads alone -> the stage whose codec they read."""
 
 

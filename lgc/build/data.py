@@ -22,7 +22,7 @@ def prepare_data(
     config: DataConfig,
     paths: Paths,
     workers: int,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Callable[[str, int, int], None],
 ) -> Manifest:
     """Write the shards of the configured data set, generating synthetic faces first when it has no source."""
     source = config.source
@@ -37,7 +37,7 @@ def prepare_data(
                 config.synthetic.size,
                 config.synthetic.splits,
                 workers,
-                (lambda done: progress("generate", done, count)) if progress else None,
+                lambda done: progress("generate", done, count),
             )
             source = str(generated)
         return prepare(
@@ -50,7 +50,7 @@ def prepare_data(
             split_rule=config.split_rule,
             limit=config.limit,
             workers=workers,
-            progress=(lambda done, total: progress("prepare", done, total)) if progress else None,
+            progress=lambda done, total: progress("prepare", done, total),
         )
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lgc.cli.codec import Device, Model, find_model
 from lgc.cli.files import check_can_write, write_bytes
 from lgc.errors import LgcError
+from lgc.limits import MAX_SIDE
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 app = typer.Typer(help="Timing commands; what is compared runs in turns.", no_args_is_help=True)
+Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)]
 
 
 @app.command()
@@ -34,14 +40,12 @@ def codec(
     ] = None,
     short: Annotated[bool, typer.Option("--short", help="256x256 768x512 and 3 rounds: minutes.")] = False,
     device: Device = "cpu",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+    out: Out = None,
 ) -> None:
     """Time compress, decompress and analyze beside CompressAI (random weights), WebP and AVIF."""
     import sys
 
     import torch
-    from rich.console import Console
-    from rich.table import Table
 
     import lgc
     from lgc.bench.codec import CLASSICAL, COMPRESSAI, bench, split
@@ -66,15 +70,14 @@ def codec(
         print(line, file=sys.stderr)
 
     rows = bench(loaded, sizes, batches, rounds, peers, progress)
-    table = Table(title=f"{hardware}, {torch.get_num_threads()} threads, {rounds} rounds: median and quartiles")
-    for column in ("task", "size", "batch", "codec", "ms a picture", "times lgc"):
-        table.add_column(column, justify="left" if column in ("task", "codec") else "right")
+    title = f"{hardware}, {torch.get_num_threads()} threads, {rounds} rounds: median and quartiles"
+    table = _table(title, "task", ">size", ">batch", "codec", ">ms a picture", ">times lgc")
     for row in rows:
         table.add_row(
             row.task, f"{row.width} x {row.height}", str(row.batch), row.subject,
             row.milliseconds.show(1), row.ratio.show(2),
         )  # fmt: skip
-    Console(width=110).print(table)
+    _show(table)
     places = {f"{w} x {h}, batch {count}": (h, w, count) for h, w in sizes for count in batches}
     parts = {where: split(loaded, *place, rounds) for where, place in places.items()}
     for where, tasks in parts.items():
@@ -86,24 +89,23 @@ def codec(
     for where, place in places.items():
         progress(f"networks {where}")
         networks[where] = network_rates(loaded, *place, rounds)
-    table = Table(title="networks alone, all they read on the device: median and quartiles")
-    for column in ("task", "size and batch", "pictures a second", "ms a picture", "entropy coding, ms a picture"):
-        table.add_column(column, justify="left" if column == "task" else "right")
+    title = "networks alone, all they read on the device: median and quartiles"
+    columns = "task", ">size and batch", ">pictures a second", ">ms a picture", ">entropy coding, ms a picture"
+    table = _table(title, *columns)
     for where, rates in networks.items():
         for task, rate in rates.items():
             coding = parts[where][WORK[task]]["entropy coding"]
             table.add_row(task, where, rate.show(1), f"{1000 / rate.median:.3f}", f"{coding:.3f}")
-    Console(width=110).print(table)
-    if out is not None:
-        rates_of = {where: {task: asdict(rate) for task, rate in rates.items()} for where, rates in networks.items()}
-        result = {
-            "device": hardware,
-            "threads": torch.get_num_threads(),
-            "rows": [asdict(row) for row in rows],
-            "parts_ms": parts,
-            "networks_pictures_per_second": rates_of,
-        }
-        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
+    _show(table)
+    rates_of = {where: {task: asdict(rate) for task, rate in rates.items()} for where, rates in networks.items()}
+    result = {
+        "device": hardware,
+        "threads": torch.get_num_threads(),
+        "rows": [asdict(row) for row in rows],
+        "parts_ms": parts,
+        "networks_pictures_per_second": rates_of,
+    }
+    _write_json(out, result)
 
 
 @app.command()
@@ -115,22 +117,18 @@ def coder(
     rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 21,
 ) -> None:
     """Entropy coding alone: our coder beside CompressAI's rANS on the same symbols."""
-    from rich.console import Console
-    from rich.table import Table
-
     import lgc
     from lgc.bench.coder import bench_coders
 
     loaded = lgc.load(find_model(model), "cpu")
-    table = Table(title=f"{rounds} rounds: median and quartiles; both layers of one picture")
-    for column in ("size", "coder", "bytes", "over ideal", "encode ms", "decode ms", "times ours"):
-        table.add_column(column, justify="left" if column == "coder" else "right")
+    title = f"{rounds} rounds: median and quartiles; both layers of one picture"
+    table = _table(title, ">size", "coder", ">bytes", ">over ideal", ">encode ms", ">decode ms", ">times ours")
     for row in bench_coders(loaded, [_size(text) for text in size or ["256x256", "1024x1024"]], rounds):
         table.add_row(
             f"{row.width} x {row.height}", row.subject, str(row.bytes), f"{row.bytes - row.ideal_bytes:.1f}",
             row.encode.show(2), row.decode.show(2), f"{row.encode_ratio.median:.2f}, {row.decode_ratio.median:.2f}",
         )  # fmt: skip
-    Console(width=120).print(table)
+    _show(table)
 
 
 @app.command()
@@ -142,19 +140,13 @@ def commands(
     rounds: Annotated[int, typer.Option(help="Measurements of each.", min=2)] = 3,
 ) -> None:
     """Whole commands in fresh processes: seconds, starting included, and peak memory."""
-    from rich.console import Console
-    from rich.table import Table
-
     from lgc.bench.commands import bench_commands
 
-    table = Table(title=f"{rounds} rounds: median and quartiles; largest resident set")
-    for column in ("size", "command", "seconds", "peak MiB"):
-        table.add_column(column, justify="left" if column == "command" else "right")
+    title = f"{rounds} rounds: median and quartiles; largest resident set"
+    table = _table(title, ">size", "command", ">seconds", ">peak MiB")
     for row in bench_commands(find_model(model), [_size(text) for text in size or ["256x256", "4096x4096"]], rounds):
-        table.add_row(
-            f"{row.width} x {row.height}", row.command, row.seconds.show(2), f"{row.peak_mib:,.0f}",
-        )  # fmt: skip
-    Console(width=110).print(table)
+        table.add_row(f"{row.width} x {row.height}", row.command, row.seconds.show(2), f"{row.peak_mib:,.0f}")
+    _show(table)
 
 
 @app.command()
@@ -164,13 +156,10 @@ def train(
     threads: Annotated[int, typer.Option(help="Torch threads a worker, in all rows.", min=1)] = 1,
     ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Measure under Ray Train too.")] = True,
     only: Annotated[str, typer.Option(help="Rows with this in their names, and what they are compared with.")] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+    out: Out = None,
 ) -> None:
     """What loader, Ray, MLflow and checkpoints cost: the project's first training stage in each way, in turns."""
     import sys
-
-    from rich.console import Console
-    from rich.table import Table
 
     from lgc.bench.turns import Spread
     from lgc.cli.project import time_without_changes
@@ -179,15 +168,12 @@ def train(
 
     check_can_write(out)
     found = bench_train(Paths.here(), steps, turns, threads, ray, only, lambda line: print(line, file=sys.stderr))
-    table = Table(
-        title=f"{found.threads} threads a worker, {found.turns} turns of {found.images} images: median, quartiles"
-    )
-    for column in ("stage train_codec", "img/s", "against", "share", "goal"):
-        table.add_column(column, justify="left" if column in ("stage train_codec", "against") else "right")
+    title = f"{found.threads} threads a worker, {found.turns} turns of {found.images} images: median, quartiles"
+    table = _table(title, "stage train_codec", ">img/s", "against", ">share", ">goal")
     for row in found.rows:
         share, goal = row.ratio.show(3) if row.ratio else "", f">= {row.goal}" if row.goal else ""
         table.add_row(row.subject, row.rate.show(1), row.base or "", share, goal)
-    Console(width=130).print(table)
+    _show(table)
     for name, seconds in found.first_step.items():
         print(f"from command to first step, {name}: {seconds.show(1)} s (goal <= {FIRST_STEP[name]:.0f} s)")
     if found.fetch_seconds is not None:
@@ -197,9 +183,7 @@ def train(
         idle = time_without_changes(turns)
         took = f"{Spread.of(idle).show(1)} s" if idle else "not measured, the pipeline here is not up to date"
         print(f"lgc repro with nothing to do: {took} (goal <= {NO_CHANGE:.0f} s)")
-    if out is not None:
-        result = {**asdict(found), "no_change_seconds": idle}
-        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
+    _write_json(out, {**asdict(found), "no_change_seconds": idle})
 
 
 @app.command()
@@ -209,7 +193,7 @@ def sweep(
         typer.Argument(metavar="sweep=NAME [OVERRIDES]...", help="As for lgc sweep.", show_default=False),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Repeats of each sampler.", min=2)] = 3,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write JSON too.", show_default=False)] = None,
+    out: Out = None,
 ) -> None:
     """Hypervolume of the sweep's front beside random search with the same budget; goes on where it was stopped."""
     from lgc.launch.sweep.compare import SAMPLERS, compare_samplers
@@ -219,15 +203,14 @@ def sweep(
     rows = {**{name: found.mean(name) for name in SAMPLERS}, "tpe - random": found.difference}
     for name, value in rows.items():
         print(f"{name}: hypervolume {value.value:.4f} [{value.low:.4f}, {value.high:.4f}]")
-    if out is not None:
-        result = {
-            "seeds": seeds,
-            "overrides": overrides or [],
-            "summary": {name: value.as_dict() for name, value in rows.items()},
-            "hypervolumes": found.hypervolumes,
-            "after_each_trial": found.courses,
-        }
-        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)
+    result = {
+        "seeds": seeds,
+        "overrides": overrides or [],
+        "summary": {name: value.as_dict() for name, value in rows.items()},
+        "hypervolumes": found.hypervolumes,
+        "after_each_trial": found.courses,
+    }
+    _write_json(out, result)
 
 
 @app.command()
@@ -241,9 +224,6 @@ def faults(
     import signal
     import sys
 
-    from rich.console import Console
-    from rich.table import Table
-
     from lgc.faults.bench import open_bench, run_cases
     from lgc.faults.cases import CASES
 
@@ -256,14 +236,13 @@ def faults(
         for row in run_cases(bench, cases):
             print(f"{row.case}: {'; '.join(row.problems) or 'as promised'}", file=sys.stderr, flush=True)
             rows.append(row)
-    table = Table(title="What was broken, and what it cost")
-    for column in ("case", "samples lost", "standstill s", "steps recorded", "result", "not as promised"):
-        table.add_column(column, justify="right" if column.endswith((" lost", " s")) else "left")
+    title = "What was broken, and what it cost"
+    table = _table(title, "case", ">samples lost", ">standstill s", "steps recorded", "result", "not as promised")
     for row in rows:
         table.add_row(
             row.case, str(row.lost), f"{row.standstill:.0f}", row.recorded, row.result, "; ".join(row.problems) or "-"
         )
-    Console(width=150).print(table)
+    _show(table)
     if any(row.problems for row in rows):
         raise typer.Exit(1)
 
@@ -273,6 +252,27 @@ def _size(text: str) -> tuple[int, int]:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError:
         raise LgcError(f"--size {text}: not WIDTHxHEIGHT, e.g. 768x512") from None
-    if not (0 < width <= 8192 and 0 < height <= 8192):
-        raise LgcError(f"--size {text}: sides go from 1 to 8192")
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise LgcError(f"--size {text}: sides go from 1 to {MAX_SIDE}")
     return height, width
+
+
+def _table(title: str, *columns: str) -> Table:
+    """An empty table; columns with ``>`` before their names are set to the right, as in formats."""
+    from rich.table import Table
+
+    table = Table(title=title)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def _show(table: Table) -> None:
+    from rich.console import Console
+
+    Console(width=150).print(table)
+
+
+def _write_json(out: Path | None, result: Mapping[str, Any]) -> None:
+    if out is not None:
+        write_bytes(out, (json.dumps(result, indent=1) + "\n").encode(), force=True)

@@ -24,15 +24,13 @@ from lgc.cli.files import (
 )
 from lgc.cli.remote import fetch, is_remote
 from lgc.errors import BitstreamError, LgcError, ModelError, without_secrets
+from lgc.limits import BATCH_PIXELS, BATCH_SIZE
 
 if TYPE_CHECKING:
     import numpy as np
 
     from lgc.bitstream.codec import Analysis, LayeredCodec
 
-BATCH = 16
-AHEAD = 1 << 22
-"""Pixels after which no further picture is read ahead: as many as the codec works on at once."""
 PIPELINE_MODELS = ("finetune_joint", "train_analysis", "train_codec")
 
 
@@ -280,7 +278,7 @@ def _batches(items: Sequence[Item], load: Callable[[Any], Any], outcome: Outcome
             batch.append((item, data))
             pixels += _pixels(data)
             del data
-        if len(batch) == BATCH or pixels >= AHEAD:
+        if len(batch) == BATCH_SIZE or pixels >= BATCH_PIXELS:
             yield batch
             batch.clear()
             pixels = 0

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from lgc import digest
 from lgc.cli.codec import Force, Model, find_model
 from lgc.cli.files import Outcome, check_can_write, check_writable, read_bytes
 from lgc.cli.remote import fetch, file_name, is_remote
@@ -53,7 +54,6 @@ def export_(
     """Write a model for release: as trained, with the licence note and what evaluation measured of it."""
     from lgc.bitstream import store
     from lgc.bitstream.model_file import read_info, read_sha256, rewrite_about
-    from lgc.training.state import file_sha256
 
     check_writable(out, force)
     check_can_write(out)
@@ -68,7 +68,7 @@ def export_(
     if measured is not None:
         about["evaluation"] = measured
     rewrite_about(source, out, about)
-    print(f"{out}: model {model_id.hex()}, sha256 {file_sha256(out)}")
+    print(f"{out}: model {model_id.hex()}, sha256 {digest.of_file(out)}")
     if measured is None:
         print(f"no measurements inside: {EVALUATION} holds none of this model")
 
@@ -107,15 +107,13 @@ def pull(
     From MLflow's registry by version, models:/NAME/3, or by alias, models:/NAME@champion; in a project's folder
     through its configured storage.
     """
-    from lgc.training.state import file_sha256
-
     if is_remote(address):
         file_name(address)  # a mistake shows before anything is asked for
     if address.lower().startswith("http") and is_remote(address) and sha256 is None:
         raise ModelError(f"{address}: pass --sha256 with the digest that the release names")
     with tempfile.TemporaryDirectory(prefix="lgc-pull-") as folder:
         file = _fetch(address, tracking, Path(folder))
-        found = file_sha256(file)
+        found = digest.of_file(file)
         if sha256 is not None and found != sha256.lower():
             raise ModelError(f"{address}: SHA-256 is {found}, not {sha256}; nothing was kept")
         try:

@@ -1,4 +1,4 @@
-"""Fetches the semantic layer of a ``.lgc`` file, and no more, from S3 or a web server."""
+"""Fetches files from S3 or a web server: whole, or of a ``.lgc`` file the semantic layer and no more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import urlsplit
 
-from lgc.errors import LgcError
+from lgc.errors import LgcError, one_line
 
 FIRST_REQUEST: Final = 512
 """Bytes of the first range request; holds the whole semantic layer of most pictures up to 512 x 512."""
@@ -114,5 +114,4 @@ def _s3_range(address: str) -> FetchRange:
 
 def _not_fetched(address: str, reason: object) -> LgcError:
     """In one line: botocore's reasons have several, and a server may say anything."""
-    said = " ".join(str(reason).split()) or type(reason).__name__
-    return LgcError(f"{address}: cannot be fetched ({said[:200]})")
+    return LgcError(f"{address}: cannot be fetched ({one_line(reason, 200)})")

@@ -11,7 +11,7 @@ from lgc.config.ranges import range_rules
 from lgc.config.schema import Config
 from lgc.errors import ConfigError
 from lgc.limits import MAX_SIDE
-from lgc.metrics import NAMES as METRICS
+from lgc.metrics.choose import NAMES as METRICS
 from lgc.models.analysis import HEADS
 from lgc.models.transforms import STRIDE
 from lgc.training.objectives import TaskWeights

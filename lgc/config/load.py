@@ -9,7 +9,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import dacite
 import yaml
 
 from lgc.atomic import replacing_file
@@ -17,7 +16,7 @@ from lgc.config import resolvers
 from lgc.config.advice import check_overrides, groups, key_of, nearest, unknown_key, without_noise
 from lgc.config.check import check_values
 from lgc.config.schema import Config
-from lgc.errors import ConfigError
+from lgc.errors import ConfigError, one_line
 
 T = TypeVar("T")
 PARAMS: Final = Path("params.yaml")
@@ -95,7 +94,7 @@ def read_raw(path: Path | str = PARAMS) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError(f"{path}: missing; run `lgc compose` in the project's root") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: unreadable ({' '.join(str(error).split())})") from error
+        raise ConfigError(f"{path}: unreadable ({one_line(error)})") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: not a mapping; run `lgc compose`")
     return raw
@@ -110,49 +109,56 @@ def parse(raw: Mapping[str, Any]) -> Config:
 
 def make(kind: type[T], raw: Mapping[str, Any], where: str) -> T:
     """A schema class from a plain mapping of the right keys and types; ``where`` stands before keys in errors."""
-    _check(kind, raw, where)
-    options = dacite.Config(strict=True, cast=[tuple], type_hooks={float: float})
     try:
-        return dacite.from_dict(kind, dict(raw), options)  # type: ignore[type-var]
-    except (dacite.DaciteError, TypeError, ValueError, OverflowError) as error:
+        made: T = _checked(kind, raw, where)
+    except (TypeError, ValueError, OverflowError) as error:  # of a class that looks at its values itself
         raise ConfigError(f"configuration: {error}") from error
+    return made
 
 
-def _check(hint: Any, value: Any, where: str) -> None:
-    """That a plain value is of the type that a hint names; :class:`ConfigError` names the key."""
+def _checked(hint: Any, value: Any, where: str) -> Any:
+    """What a plain value becomes where a hint stands; :class:`ConfigError` names the key that cannot."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
-        return
+        return value
     if origin in (Union, UnionType):
-        if value is not None or NoneType not in inner:
-            _check(next(kind for kind in inner if kind is not NoneType), value, where)
-    elif origin is Literal:
+        if value is None and NoneType in inner:
+            return None
+        return _checked(next(kind for kind in inner if kind is not NoneType), value, where)
+    if origin is Literal:
         if value not in inner:
             raise _wrong(where, f"one of {', '.join(map(str, inner))}", value)
-    elif origin is tuple or origin is list:
+        return value
+    if origin is tuple or origin is list:
         if not isinstance(value, list | tuple):
             raise _wrong(where, "a list", value)
         fixed = [kind for kind in inner if kind is not Ellipsis]
         if origin is tuple and Ellipsis not in inner and len(value) != len(fixed):
             raise _wrong(where, f"a list of {len(fixed)}", value)
-        for number, element in enumerate(value):
-            _check(fixed[min(number, len(fixed) - 1)], element, f"{where}[{number}]")
-    elif origin is dict:
+        return origin(
+            _checked(fixed[min(number, len(fixed) - 1)], element, f"{where}[{number}]")
+            for number, element in enumerate(value)
+        )
+    if origin is dict:
         if not isinstance(value, Mapping):
             raise _wrong(where, "a mapping", value)
-        for key, element in value.items():
-            _check(inner[1], element, f"{where}.{key}")
-    elif is_dataclass(hint):
-        _check_fields(hint, value, where)  # type: ignore[arg-type]
-    elif hint is float or hint is int:
+        return {
+            _checked(inner[0], key, f"{where}.{key}"): _checked(inner[1], element, f"{where}.{key}")
+            for key, element in value.items()
+        }
+    if is_dataclass(hint):
+        return _built(hint, value, where)  # type: ignore[arg-type]
+    if hint is float or hint is int:
         if isinstance(value, bool) or not isinstance(value, int | hint):
             raise _wrong(where, "a number" if hint is float else "a whole number", value)
-    elif not isinstance(value, hint):
+        return hint(value)
+    if not isinstance(value, hint):
         raise _wrong(where, hint.__name__, value)
+    return value
 
 
-def _check_fields(kind: type, value: Any, where: str) -> None:
-    """Unknown and missing keys, with the nearest known name; then each value."""
+def _built(kind: type, value: Any, where: str) -> Any:
+    """An instance of a dataclass; an unknown key is told with the nearest known name."""
     if not isinstance(value, Mapping):
         raise _wrong(where, "a mapping", value)
     hints, dot = get_type_hints(kind), f"{where}." if where else ""
@@ -161,11 +167,13 @@ def _check_fields(kind: type, value: Any, where: str) -> None:
             near = difflib.get_close_matches(str(key), hints, n=1)
             advice = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(hints)}"
             raise ConfigError(f"configuration: unknown key {dot}{key}{advice}")
+    values = {}
     for field in fields(kind):
         if field.name in value:
-            _check(hints[field.name], value[field.name], f"{dot}{field.name}")
+            values[field.name] = _checked(hints[field.name], value[field.name], f"{dot}{field.name}")
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(f"configuration: {dot}{field.name} is missing; run `lgc compose`")
+    return kind(**values)
 
 
 def _wrong(where: str, expected: str, value: Any) -> ConfigError:

@@ -24,6 +24,16 @@ TRAIN_STAGES: Final[tuple[TrainStage, ...]] = (
     "finetune_separate",
 )
 """Of the pipeline itself; the others belong to variants only."""
+UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
+    "train_codec": (),
+    "train_reference": (),
+    "train_analysis": ("train_codec",),
+    "finetune_joint": ("train_codec", "train_analysis"),
+    "finetune_separate": ("train_codec", "train_analysis"),
+    "train_probe": ("finetune_joint",),
+    "train_baseline": (),
+}
+"""Stages whose weights a stage starts from, its teacher apart."""
 _GROUPS: Final[Mapping[TrainStage, str]] = {"finetune_separate": "finetune_joint", "train_probe": "train_analysis"}
 """Stages that train by the settings of another one."""
 Kind = Literal["rates", "leave_out", "baselines"]

@@ -211,7 +211,7 @@ class EvaluateConfig:
     leave_out: tuple[str, ...]
     """Tasks to leave out of joint training, each in a variant of its own, to be read afterwards by a new head."""
     metrics: list[str]
-    """Of decoded pictures; names in :data:`lgc.metrics.NAMES`."""
+    """Of decoded pictures; names in :data:`lgc.metrics.choose.NAMES`."""
     lpips_net: Literal["squeeze", "alex", "vgg"]
     identity: Embedding
     """Whose eyes the metric ``identity`` looks with."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from lgc.config.advice import key_of
 from lgc.config.load import compose_unchecked, make, parse
 from lgc.errors import ConfigError
 
@@ -160,7 +161,7 @@ def nested(space: Mapping[str, Range], values: Mapping[str, float]) -> dict[str,
 
 def _own(override: str) -> str:
     """An override as Hydra must see it: a setting of every trial belongs below ``sweep.settings``."""
-    key = override.split("=", 1)[0].lstrip("+~")
+    key = key_of(override)
     if key == "sweep":
         return f"+{override.lstrip('+')}"
     if key.startswith("sweep."):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Literal
 import numpy as np
 from safetensors.numpy import save_file
 
-from lgc import images
+from lgc import digest, images
 from lgc.atomic import replacing_file, replacing_folder
 from lgc.data.celebamask_hq import MAPPING_FILE, SPLITS, Listing, Sample, check_fits, read_mask, scan
 from lgc.data.labels import ATTRIBUTES, CLASSES
@@ -164,9 +163,8 @@ def _write_shard(folder: Path, file: str, rows: Sequence[Row]) -> ShardInfo:
         tensors["masks"] = np.stack(masks)
     with replacing_file(folder / file) as partial:
         save_file(tensors, partial, metadata={"keys": "\n".join(row.key for row in rows)})
-    with (folder / file).open("rb") as written:
-        digest = hashlib.file_digest(written, "sha256").hexdigest()
-    return ShardInfo(file=file, count=len(rows), bytes=(folder / file).stat().st_size, sha256=digest)
+    written = folder / file
+    return ShardInfo(file=file, count=len(rows), bytes=written.stat().st_size, sha256=digest.of_file(written))
 
 
 def _annotated(rows: Sequence[Row]) -> np.ndarray:

@@ -17,7 +17,6 @@ Beside the shards lies ``manifest.json`` (:class:`Manifest`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from typing import Any, Final
 import torch
 from safetensors import SafetensorError, safe_open
 
+from lgc import digest
 from lgc.data.celebamask_hq import SPLITS
 from lgc.data.labels import ATTRIBUTES
 from lgc.errors import DataError
@@ -78,7 +78,7 @@ class Manifest:
     @property
     def hash(self) -> str:
         """First 16 hex digits of a SHA-256 over every shard's SHA-256, the sizes and the names."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        return digest.of_value(asdict(self))
 
     def write(self, folder: Path) -> None:
         """Write ``manifest.json`` into ``folder``."""

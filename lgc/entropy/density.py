@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import importlib
-import warnings
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from lgc.backbones import allow_torchvision
+from lgc.backbones import quiet_imports
 from lgc.entropy.exact import ONE, to_fixed
 from lgc.entropy.tables import SCALE_MIN, TableSet, table_set
 
@@ -44,7 +43,8 @@ class LayerDensity(nn.Module):
         with torch.autocast(values.device.type, enabled=False):
             batch, channels, height, width = values.shape
             rows = values.float().permute(1, 0, 2, 3).reshape(channels, 1, -1)
-            likelihood = _bins(self.bottleneck, rows).reshape(channels, batch, height, width).permute(1, 0, 2, 3)
+            likelihood, _, _ = self.bottleneck._likelihood(rows)
+            likelihood = likelihood.reshape(channels, batch, height, width).permute(1, 0, 2, 3)
             return self.bottleneck.likelihood_lower_bound(likelihood)
 
     def gaussian(self, values: torch.Tensor, scale: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ class LayerDensity(nn.Module):
         medians = self.medians().cpu()
         offsets = torch.arange(-_MAX_RADIUS, _MAX_RADIUS + 1, dtype=torch.float64)
         points = (offsets[None, :] + medians[:, None])[:, None, :]
-        density = _bins(copy.deepcopy(self.bottleneck).to("cpu", torch.float64), points)
+        density, _, _ = copy.deepcopy(self.bottleneck).to("cpu", torch.float64)._likelihood(points)
         rows = []
         for row in density[:, 0].numpy():
             outer = np.flatnonzero(row > _TAIL)
@@ -86,15 +86,7 @@ class LayerDensity(nn.Module):
         return table_set(rows), to_fixed(medians)
 
 
-def _bins(bottleneck: Any, rows: torch.Tensor) -> torch.Tensor:
-    """(C, 1, N) values -> likelihoods (C, 1, N) of the unit bins around them, of the type that both have."""
-    likelihood = bottleneck._likelihood(rows)
-    return likelihood[0] if isinstance(likelihood, tuple) else likelihood  # a tuple since 1.2.6
-
-
 def _entropy_models() -> Any:
     """Imported late: the package brings torchvision, data sets and a zoo, more than half of all importing."""
-    allow_torchvision()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_imports():
         return importlib.import_module("compressai.entropy_models")

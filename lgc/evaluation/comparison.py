@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lgc.evaluation.intervals import mean_interval, plain, task_differences
-from lgc.evaluation.points import Point, analysed, is_measure
+from lgc.evaluation.points import Point, analysed
 
 
 def difference(left: Point, right: Point, rounds: int) -> dict[str, Any]:
@@ -18,8 +18,8 @@ def difference(left: Point, right: Point, rounds: int) -> dict[str, Any]:
             8 * left.values["bytes"] / left.pixels - 8 * right.values["bytes"] / right.pixels, rounds
         ).as_dict(),
     }
-    for name, values in left.values.items():
-        if is_measure(name) and name in right.values:
+    for name, values in left.measures.items():
+        if name in right.values:
             entry[name] = mean_interval(values - right.values[name], rounds).as_dict()
     for source, scores in left.tasks.items():
         if source in right.tasks:

@@ -90,7 +90,7 @@ def delta_rows(
     main: str,
     baselines: Sequence[str],
     better: Mapping[str, str],
-    samples: Sequence[Mapping[str, np.ndarray]] = (),
+    samples: Sequence[Mapping[str, np.ndarray]],
 ) -> list[dict[str, Any]]:
     """Deltas of our curves against every baseline's for every metric, ready for JSON.
 
@@ -136,7 +136,7 @@ def _line(
 ) -> tuple[Curve, Sequence[Curve]]:
     """The curve over a column of rates, and that of each bootstrap round; none where either has no rounds."""
     curve = [(row[rate], row[metric]) for row in rows if row["curve"] == name and {rate, metric} <= row.keys()]
-    chosen = [drawn for row, drawn in zip(rows, samples, strict=False) if row["curve"] == name and metric in row]
+    chosen = [drawn for row, drawn in zip(rows, samples, strict=True) if row["curve"] == name and metric in row]
     if not chosen or not all({rate, metric} <= drawn.keys() for drawn in chosen):
         return curve, []
     rates, values = (np.stack([drawn[column] for drawn in chosen]).T.tolist() for column in (rate, metric))

@@ -6,8 +6,6 @@ and a new baseline, setting or model costs its own measurements and no others.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +13,14 @@ from typing import Any, Final, Protocol
 
 import torch
 
+from lgc import digest
 from lgc.baselines.base import Codec
 from lgc.bitstream.codec import LayeredCodec
-from lgc.evaluation.measure import Bench, measure_baseline, measure_layered, measure_originals
+from lgc.evaluation.measure import Bench, RateEstimate, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 
 _WORTH_PROCESSES: Final = 16
 """Blocks below which starting processes takes longer than measuring here."""
-Estimate = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
 Tick = Callable[[int], None]
 
 
@@ -31,8 +29,7 @@ class Layered:
     """A trained model."""
 
     codec: LayeredCodec
-    estimate: Estimate | None = None
-    """Of its rate, by the float networks."""
+    estimate: RateEstimate | None = None
     about: Mapping[str, str] = field(default_factory=dict)
     """Of a model that is not this pipeline's; empty for those that are."""
 
@@ -170,4 +167,4 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         "torch": torch.__version__,
         "metrics": sorted([*bench.metrics, *bench.extractors]),
     }
-    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()[:24]
+    return digest.of_value(everything, digits=24)

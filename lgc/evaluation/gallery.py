@@ -23,7 +23,7 @@ from lgc.data.palette import colour_mask
 from lgc.data.shards import Split
 from lgc.evaluation.comparison import nearest
 from lgc.evaluation.names import GALLERY_LIST
-from lgc.evaluation.points import Point, is_measure
+from lgc.evaluation.points import Point
 
 _JUDGES: Final = ("ms_ssim", "ssim", "vif", "psnr")
 """Metrics by which a picture counts as badly coded, the first that was measured; all are better when higher."""
@@ -81,7 +81,7 @@ def make_views(
     name: str,
     baselines: Sequence[tuple[Codec, Sequence[int]]],
     points: Sequence[Point],
-    given: Mapping[str, LayeredCodec] | None = None,
+    given: Mapping[str, LayeredCodec],
 ) -> tuple[list[View], list[bytes]]:
     """Every way to see the pictures ``rows``, and our files of them.
 
@@ -101,7 +101,7 @@ def make_views(
             "semantic layer", f"{name} base",
         ),
     ]  # fmt: skip
-    for title, other in (given or {}).items():
+    for title, other in given.items():
         coded = other.compress(list(originals))
         views.append(
             View(title, "baseline", np.stack(other.decompress(coded)), [len(c) for c in coded], "both layers", title)
@@ -158,4 +158,4 @@ def write_gallery(folder: Path, picks: Sequence[Pick], views: Sequence[View], po
 def _values(point: Point | None, row: int) -> Mapping[str, float]:
     if point is None:
         return {}
-    return {name: float(values[row]) for name, values in point.values.items() if is_measure(name)}
+    return {name: float(values[row]) for name, values in point.measures.items()}

@@ -22,6 +22,7 @@ from lgc.metrics.base import PictureMetric
 from lgc.metrics.distribution import Extractor
 from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions
+from lgc.models.layered import LAYERS
 from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
@@ -29,6 +30,8 @@ BLOCK: Final = 16
 """Pictures that are measured at once, and kept together when a run is interrupted."""
 T = TypeVar("T")
 U = TypeVar("U")
+RateEstimate = Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
+"""Pictures -> bits a picture of each layer by the float networks, (B,) each."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +110,11 @@ def measure_layered(
     name: str,
     codec: LayeredCodec,
     bench: Bench,
-    estimate: Callable[[torch.Tensor], Mapping[str, torch.Tensor]] | None,
+    estimate: RateEstimate | None,
     rows: range,
     about: Mapping[str, str] | None = None,
 ) -> tuple[Point, Point]:
-    """Our codec: the whole file, and the base-only file cut from it. ``name`` may be ``codec setting``.
-
-    ``estimate`` gives bits a picture of each layer by the float model, (B,) each.
-    """
+    """Our codec: the whole file, and the base-only file cut from it. ``name`` may be ``codec setting``."""
     kind, _, setting = name.partition(" ")
     full, base = (Point(kind, part, bench.pixels, about=about or {}) for part in (setting, f"{setting} base".strip()))
     of_full, of_base, batch = _Collector(bench, full), _Collector(bench, base), bench.batch(rows)
@@ -158,7 +158,7 @@ class _Collector:
 
     def account(self, encoded: Sequence[Encoded]) -> None:
         self.value("header_bytes", [e.header_bytes for e in encoded])
-        for layer in ("semantic", "reconstruction"):
+        for layer in LAYERS:
             accounts = [getattr(e, layer) for e in encoded]
             self.value(f"bytes_{layer}", [a.payload_bytes for a in accounts])
             self.value(f"ideal_bits_{layer}", [a.ideal_bits for a in accounts])

@@ -1,7 +1,6 @@
 """Files that the evaluate stage leaves and the report reads."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 METRICS: Final = "metrics.json"
 """Means with intervals, differences, accounts of bytes, times."""
@@ -13,8 +12,3 @@ HEADLINE: Final = "headline.json"
 GALLERY: Final = "gallery"
 GALLERY_LIST: Final = "gallery.json"
 """In ``gallery``."""
-
-
-def key_of(row: Mapping[str, Any]) -> str:
-    """Name of a row of the curves in tables, as :class:`lgc.evaluation.points.Point` has it."""
-    return f"{row['codec']} {row['setting']}".strip()

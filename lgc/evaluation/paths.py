@@ -12,18 +12,18 @@ from lgc.bitstream.codec import LayeredCodec
 from lgc.models.reference import RGBAnalyzer
 from lgc.models.transforms import STRIDE
 
-Path = Callable[[int], object]
+Way = Callable[[int], object]
 """Does the work for one picture, given its number."""
 
 
-def coding_paths(codec: LayeredCodec, reference: RGBAnalyzer, pictures: np.ndarray) -> Mapping[str, Path]:
+def coding_paths(codec: LayeredCodec, reference: RGBAnalyzer, pictures: np.ndarray) -> Mapping[str, Way]:
     """By name, for uint8 ``pictures`` (N, H, W, 3).
 
     ``analyze`` reads the semantic layer from bytes; ``decode_then_analyze`` decompresses the file and runs the
     RGB reference on the picture.
     """
     files = codec.compress(list(pictures))
-    paths: dict[str, Path] = {
+    paths: dict[str, Way] = {
         "compress": lambda i: codec.compress([pictures[i]]),
         "decompress": lambda i: codec.decompress([files[i]]),
     }

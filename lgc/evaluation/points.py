@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -20,8 +20,6 @@ from lgc.metrics.tasks import PARTS, TaskScores
 ANALYSED: Final = ("semantic", "both", "rgb")
 """What tasks can be read from; a codec's own reading first, the reference on its pictures last."""
 _ACCOUNTS: Final = ("header_", "bytes", "coded_", "ideal_bits_", "termination_bits_", "estimated_bits_", "time_")
-
-
 _DAMAGED: Final = (
     OSError,
     EOFError,
@@ -42,9 +40,9 @@ def analysed(tasks: Container[str]) -> str | None:
     return next((source for source in ANALYSED if source in tasks), None)
 
 
-def is_measure(name: str) -> bool:
-    """Whether a value of :class:`Point` is a metric, rather than an account of bytes or time."""
-    return not name.startswith(_ACCOUNTS)
+def key_of(row: Mapping[str, Any]) -> str:
+    """Name in tables of what has a ``codec`` and a ``setting``: a point, a row of the curves."""
+    return f"{row['codec']} {row['setting']}".strip()
 
 
 @dataclass
@@ -68,12 +66,17 @@ class Point:
     @property
     def key(self) -> str:
         """Name in tables."""
-        return f"{self.codec} {self.setting}".strip()
+        return key_of(vars(self))
 
     @property
     def is_base(self) -> bool:
         """Whether these are files of ours that were cut after the semantic layer."""
         return self.setting.split(" ")[-1] == "base"
+
+    @property
+    def measures(self) -> dict[str, np.ndarray]:
+        """The values that are metrics, rather than accounts of bytes or time."""
+        return {name: values for name, values in self.values.items() if not name.startswith(_ACCOUNTS)}
 
     @property
     def bpp(self) -> float:

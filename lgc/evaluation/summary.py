@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from lgc.backbones import Absent
+from lgc.bitstream.codec import CHECK_BITS
 from lgc.evaluation.comparison import difference
 from lgc.evaluation.information import information
 from lgc.evaluation.intervals import (
@@ -21,9 +22,10 @@ from lgc.evaluation.intervals import (
     task_ratios,
     task_rounds,
 )
-from lgc.evaluation.points import Point, analysed, is_measure
+from lgc.evaluation.points import Point, analysed
 from lgc.metrics.distribution import SetMetric
 from lgc.metrics.information import Priors
+from lgc.models.layered import LAYERS
 
 RAW_BITS: Final = 24
 """Bits per pixel of uncompressed RGB."""
@@ -33,7 +35,7 @@ def summarise(
     points: Sequence[Point],
     rounds: int,
     ours: Sequence[str],
-    distances: Mapping[str, Mapping[str, float]] | None = None,
+    distances: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
     """Everything that tables and plots show of single codecs, and ours against each other.
 
@@ -47,7 +49,7 @@ def summarise(
     summary: dict[str, Any] = {
         "codecs": {
             point.key: codec_values(point, rounds)
-            | {name: {"value": value} for name, value in (distances or {}).get(point.key, {}).items()}
+            | {name: {"value": value} for name, value in distances.get(point.key, {}).items()}
             for point in points
         },
         "accounts": {name: account(by_key[name]) for name in ours},
@@ -104,9 +106,8 @@ def codec_values(point: Point, rounds: int) -> dict[str, Any]:
     """Rate, picture metrics and task metrics of one point, each with its interval."""
     values: dict[str, Any] = {name: mean_interval(rate, rounds).as_dict() for name, rate in point.rates.items()}
     values["images"] = len(point.values["bytes"])
-    for name, per_picture in point.values.items():
-        if is_measure(name):
-            values[name] = mean_interval(per_picture, rounds).as_dict()
+    for name, per_picture in point.measures.items():
+        values[name] = mean_interval(per_picture, rounds).as_dict()
     for source, scores in point.tasks.items():
         values[f"tasks_{source}"] = plain(task_intervals(scores, rounds))
     return values
@@ -142,19 +143,18 @@ def _mean_rounds(values: Mapping[str, np.ndarray], rounds: int) -> dict[str, np.
 
 def _account(v: Mapping[str, Any]) -> dict[str, Any]:
     """From means: numbers, or arrays of as many as there are rounds."""
-    layers = ("semantic", "reconstruction")
     result: dict[str, Any] = {
         "file_bytes": v["bytes"],
         "header_bytes": v["header_bytes"],
-        "checksum_bytes": 4.0 * len(layers),
-        "termination_bytes": sum(v[f"termination_bits_{layer}"] for layer in layers) / 8,
+        "checksum_bytes": CHECK_BITS / 8 * len(LAYERS),
+        "termination_bytes": sum(v[f"termination_bits_{layer}"] for layer in LAYERS) / 8,
     }
-    for layer in layers:
+    for layer in LAYERS:
         result[f"{layer}_payload_bytes"] = v[f"bytes_{layer}"]
         result[f"{layer}_symbols_bytes"] = v[f"ideal_bits_{layer}"] / 8
     if "estimated_bits_semantic" in v:
-        estimated = sum(v[f"estimated_bits_{layer}"] for layer in layers) / 8
-        symbols = sum(v[f"ideal_bits_{layer}"] for layer in layers) / 8
+        estimated = sum(v[f"estimated_bits_{layer}"] for layer in LAYERS) / 8
+        symbols = sum(v[f"ideal_bits_{layer}"] for layer in LAYERS) / 8
         result["float_estimate_bytes"] = estimated
         result["exactness_cost_percent"] = 100 * (symbols / estimated - 1)
         container = result["header_bytes"] + result["checksum_bytes"]
@@ -178,9 +178,7 @@ def differences(by_key: Mapping[str, Point], a: str, b: str, rounds: int) -> dic
     }
 
 
-def curve_rows(
-    points: Sequence[Point], distances: Mapping[str, Mapping[str, float]] | None = None
-) -> list[dict[str, Any]]:
+def curve_rows(points: Sequence[Point], distances: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """One flat row a point, for plots: codec, setting, bpp and the mean of every metric.
 
     ``curve`` names the line that a point lies on: the codec's, but base-only files have one of their own where our
@@ -194,10 +192,8 @@ def curve_rows(
         curve = f"{point.codec} base" if point.is_base and bases[point.codec] > 1 else point.codec
         row: dict[str, Any] = {"codec": point.codec, "setting": point.setting, "curve": curve}
         row |= {name: float(rate.mean()) for name, rate in point.rates.items()}
-        for name, values in point.values.items():
-            if is_measure(name):
-                row[name] = float(np.mean(values))
-        row |= (distances or {}).get(point.key, {})
+        row |= {name: float(np.mean(values)) for name, values in point.measures.items()}
+        row |= distances.get(point.key, {})
         row |= _by_source({source: scores.values() for source, scores in point.tasks.items()})
         rows.append(row)
     return rows
@@ -211,7 +207,7 @@ def curve_rounds(points: Sequence[Point], rounds: int) -> list[dict[str, np.ndar
     """
     found = []
     for point in points:
-        row = _mean_rounds(point.rates | {name: v for name, v in point.values.items() if is_measure(name)}, rounds)
+        row = _mean_rounds(point.rates | point.measures, rounds)
         row |= _by_source({source: task_rounds(scores, rounds) for source, scores in point.tasks.items()})
         found.append(row)
     return found

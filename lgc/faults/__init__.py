@@ -1,5 +1,5 @@
 """Breaks things on purpose while a stage trains on a real cluster, and measures what that cost.
 
-Nothing else in lgc imports this room: faults come from outside (signals, a proxy, a full disk) or from a hook that
-Ray runs when a worker of the test starts.
+Only ``lgc bench faults`` imports this room: faults come from outside (signals, a proxy, a full disk) or from a hook
+that Ray runs when a worker of the test starts.
 """

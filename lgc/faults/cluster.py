@@ -12,7 +12,7 @@ from typing import Final
 
 import psutil
 
-from lgc.errors import LgcError
+from lgc.errors import LgcError, last_line
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
 
 _TRAINS: Final = "ray::RayTrainWorker"
@@ -50,7 +50,7 @@ class Cluster:
             [str(self._script), *words], env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise LgcError(f"{self._script.name} {' '.join(words)}: {done.stderr.strip().splitlines()[-1]}")
+            raise LgcError(f"{self._script.name} {' '.join(words)}: {last_line(done.stderr)}")
 
     def workers(self) -> dict[int, list[psutil.Process]]:
         """Training processes by node."""

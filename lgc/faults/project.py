@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from lgc.config.load import compose, write_params
 from lgc.config.paths import WEIGHTS, Paths
-from lgc.errors import LgcError
+from lgc.errors import LgcError, last_line
 
 STAGE: Final = "train_codec"
 _WATCHED: Final = "train/distortion"
@@ -98,8 +98,7 @@ class Project:
 
     def last_line(self) -> str:
         """Of the log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").strip().splitlines()
-        return lines[-1] if lines else "no output"
+        return last_line(self.log.read_text(encoding="utf-8", errors="replace"), "no output")
 
     def steps(self) -> list[Step]:
         """Every training step that was written down, repeated ones too."""
@@ -145,4 +144,4 @@ class Project:
             cwd=self.paths.root, env=self._environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
-            raise LgcError(f"{script}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+            raise LgcError(f"{script}: {last_line(done.stderr, 'failed')}")

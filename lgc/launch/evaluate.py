@@ -30,10 +30,10 @@ from lgc.errors import ConfigError
 from lgc.evaluation.champion import measures
 from lgc.evaluation.evaluate import Aside, Layered, Plan, Tick, count_tasks, evaluate
 from lgc.evaluation.measure import Bench
-from lgc.evaluation.names import key_of
-from lgc.evaluation.points import Point
+from lgc.evaluation.points import Point, key_of
 from lgc.evaluation.results import COLUMNS, make_results, write_results
 from lgc.launch import storage
+from lgc.launch.cores import cores
 from lgc.launch.identity import UNTRACKED, measuring_facts, output_sha256, params_hash
 from lgc.launch.room import joins_cluster
 from lgc.launch.side_by_side import Workbench, side_by_side
@@ -90,7 +90,8 @@ def run_evaluate() -> None:
     hashes += [plan.layered[name].codec.model.sha256 for name in config.evaluate.models]
     key = params_hash([config.evaluate, *hashes])
     with recorded("evaluate", key, config, paths, {"evaluate": vars(config.evaluate)}) as run:
-        aside = side_by_side(partial(make_workbench, read_raw(), str(paths.root)), config.runtime.evaluate_workers)
+        make = partial(make_workbench, read_raw(), str(paths.root))
+        aside = side_by_side(make, measuring_processes(config.runtime))
         points = _measure(plan, storage_folder(config, paths) / "evaluate-cache", aside)
         facts = {
             "models": {name: layered.codec.model.model_id.hex() for name, layered in plan.layered.items()},
@@ -168,6 +169,11 @@ def measuring_device(runtime: RuntimeConfig) -> torch.device:
     return pick_device("auto" if runtime.device == "cuda" and joins_cluster(runtime) else runtime.device)
 
 
+def measuring_processes(runtime: RuntimeConfig) -> int:
+    """``runtime.evaluate_workers``, or as many as there are cores: each keeps one busy, and takes its memory."""
+    return min(runtime.evaluate_workers, cores())
+
+
 def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
     device = measuring_device(config.runtime)
     split = Split(paths.data, config.evaluate.split)
@@ -218,8 +224,6 @@ def _float_estimate(config: Config, paths: Paths, stage: TrainStage, device: tor
 
     def estimate(x: torch.Tensor) -> Mapping[str, torch.Tensor]:
         semantic, reconstruction = codec.latents(images.pad(x, STRIDE))
-        assert semantic.coded_bits is not None
-        assert reconstruction.coded_bits is not None
         return {"semantic": semantic.coded_bits, "reconstruction": reconstruction.coded_bits}
 
     return torch.no_grad()(estimate)

@@ -13,25 +13,16 @@ from typing import Any, Final
 import lgc
 from lgc.build.data import data_hash
 from lgc.build.networks import has_teacher
-from lgc.config.paths import Paths, TrainStage, group_of
+from lgc.config.paths import UPSTREAM, Paths, TrainStage, group_of
 from lgc.config.schema import Config
+from lgc.digest import of_file as file_sha256
+from lgc.digest import of_value as hash_of
 from lgc.errors import TrainingError
-from lgc.training.identity import Identity, hash_of
+from lgc.training.identity import Identity
 from lgc.training.objectives import TaskWeights
-from lgc.training.state import file_sha256
 
 UNTRACKED: Final = ("runtime", "tracking", "storage", "release")
 """Groups that say where things run and what becomes of the result, not what is computed."""
-_UPSTREAM: Final[Mapping[TrainStage, tuple[TrainStage, ...]]] = {
-    "train_codec": (),
-    "train_reference": (),
-    "train_analysis": ("train_codec",),
-    "finetune_joint": ("train_codec", "train_analysis"),
-    "finetune_separate": ("train_codec", "train_analysis"),
-    "train_probe": ("finetune_joint",),
-    "train_baseline": (),
-}
-"""Stages whose weights a stage starts from, its teacher apart."""
 _PACKAGE: Final = Path(lgc.__file__).parent
 _CODE: Final = (
     "training",
@@ -80,7 +71,7 @@ def upstream(name: TrainStage, config: Config) -> tuple[TrainStage, ...]:
     """Stages whose weights a stage reads."""
     tasks: TaskWeights | None = getattr(getattr(config, group_of(name)), "task_weights", None)
     taught = tasks is not None and has_teacher(config.model, tasks)
-    return (*_UPSTREAM[name], "train_reference") if taught else _UPSTREAM[name]
+    return (*UPSTREAM[name], "train_reference") if taught else UPSTREAM[name]
 
 
 def identify(name: TrainStage, config: Config, paths: Paths) -> Identity:

@@ -21,10 +21,10 @@ from lgc.atomic import replacing_file
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import MANIFEST, read_manifest
+from lgc.digest import of_file as file_sha256
 from lgc.errors import TrainingError
 from lgc.launch.identity import output_sha256, upstream
 from lgc.launch.locks import locked
-from lgc.training.state import file_sha256
 
 _FOLDER: Final = "inputs"
 _SPLITS: Final = ("train", "val")

@@ -12,15 +12,14 @@ _LIMIT: Final = math.log(64)
 """Of the logarithm of a multiplier, both ways."""
 
 
-def bits_per_pixel(likelihoods: Mapping[str, torch.Tensor], layer: str, pixels: int) -> torch.Tensor:
-    """Mean estimated rate of ``layer`` in bits per pixel of the picture; a scalar with gradient.
+def bits_per_pixel(likelihoods: Mapping[str, torch.Tensor], pixels: int) -> torch.Tensor:
+    """Mean estimated rate of a layer in bits per pixel of the picture; a scalar with gradient.
 
     Args:
-        likelihoods: ``<layer>.<part>`` -> (B, C, h, w).
-        layer: ``semantic`` or ``reconstruction``.
+        likelihoods: of its latent and its hyper-latent, (B, C, h, w) each.
         pixels: H * W of one picture.
     """
-    parts = [value for name, value in likelihoods.items() if name.startswith(f"{layer}.")]
+    parts = list(likelihoods.values())
     bits = torch.stack([-torch.log2(part).sum() for part in parts]).sum()
     return bits / (len(parts[0]) * pixels)
 

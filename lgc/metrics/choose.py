@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from lgc.backbones import Absent
 from lgc.metrics.base import MetricInfo, NamedMetric, PictureMetric
@@ -20,7 +21,7 @@ from lgc.metrics.distribution import (
 from lgc.metrics.grid import make_grid
 from lgc.metrics.identity import Embedding, make_identity
 from lgc.metrics.image import LPIPS, PSNR, make_dists, make_lpips, psnr
-from lgc.metrics.reference import REFERENCE_DISTANCE, ReferenceDistance
+from lgc.metrics.reference import ReferenceDistance
 from lgc.metrics.structure import MS_SSIM, MS_SSIM_DB, SSIM, VIF, make_structure
 from lgc.models.reference import RGBAnalyzer
 
@@ -39,6 +40,16 @@ class Metrics:
     """Asked for, but not to be had, and why."""
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What metrics are made from."""
+
+    size: int
+    lpips_net: str
+    reference: RGBAnalyzer
+    embedding: Embedding | None
+
+
 def make_metrics(
     names: Sequence[str],
     size: int,
@@ -47,26 +58,11 @@ def make_metrics(
     embedding: Embedding | None = None,
 ) -> Metrics:
     """The metrics called ``names`` for pictures of ``size`` x ``size``; :class:`KeyError` lists the known names."""
-    metrics = Metrics()
-    makers: Mapping[str, Callable[[], None]] = {
-        "psnr": lambda: _picture(metrics, PSNR, psnr),
-        "ssim": lambda: _structure(metrics, size, SSIM),
-        "ms_ssim": lambda: _structure(metrics, size, MS_SSIM, MS_SSIM_DB),
-        "vif": lambda: _structure(metrics, size, VIF),
-        "lpips": lambda: _unless_absent(metrics, make_lpips(lpips_net)),
-        "lpips_moved": lambda: _unless_absent(metrics, make_lpips(lpips_net, moved=True)),
-        "dists": lambda: _unless_absent(metrics, make_dists()),
-        "grid": lambda: _unless_absent(metrics, make_grid(size)),
-        "identity": lambda: _unless_absent(metrics, make_identity(embedding)),
-        "reference_distance": lambda: _picture(metrics, REFERENCE_DISTANCE, ReferenceDistance(reference)),
-        "reference_frechet": lambda: _reference_set(metrics, reference),
-        "fid": lambda: _inception_set(metrics, FID),
-        "kid": lambda: _inception_set(metrics, KID),
-    }
+    metrics, of = Metrics(), _Given(size, lpips_net, reference, embedding)
     for name in names:
-        if name not in makers:
-            raise KeyError(f"unknown metric {name!r}; there are {', '.join(makers)}")
-        makers[name]()
+        if name not in _MAKERS:
+            raise KeyError(f"unknown metric {name!r}; there are {', '.join(NAMES)}")
+        _MAKERS[name](metrics, of)
     return metrics
 
 
@@ -116,3 +112,22 @@ def _reference_set(metrics: Metrics, reference: RGBAnalyzer) -> None:
 def _set(metrics: Metrics, info: MetricInfo) -> None:
     metrics.sets[info.name] = make_set_metric(info)
     metrics.infos[info.name] = info
+
+
+_MAKERS: Final[Mapping[str, Callable[[Metrics, _Given], None]]] = {
+    "psnr": lambda made, _: _picture(made, PSNR, psnr),
+    "ssim": lambda made, of: _structure(made, of.size, SSIM),
+    "ms_ssim": lambda made, of: _structure(made, of.size, MS_SSIM, MS_SSIM_DB),
+    "vif": lambda made, of: _structure(made, of.size, VIF),
+    "lpips": lambda made, of: _unless_absent(made, make_lpips(of.lpips_net)),
+    "lpips_moved": lambda made, of: _unless_absent(made, make_lpips(of.lpips_net, moved=True)),
+    "dists": lambda made, _: _unless_absent(made, make_dists()),
+    "grid": lambda made, of: _unless_absent(made, make_grid(of.size)),
+    "identity": lambda made, of: _unless_absent(made, make_identity(of.embedding)),
+    "reference_distance": lambda made, of: _unless_absent(made, ReferenceDistance(of.reference)),
+    "reference_frechet": lambda made, of: _reference_set(made, of.reference),
+    "fid": lambda made, _: _inception_set(made, FID),
+    "kid": lambda made, _: _inception_set(made, KID),
+}
+NAMES: Final = tuple(_MAKERS)
+"""What ``evaluate.metrics`` may name."""

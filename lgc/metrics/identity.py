@@ -6,7 +6,6 @@ The network comes from outside as an ONNX file, as face-recognition projects shi
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from lgc import digest
 from lgc.backbones import Absent
 from lgc.metrics.base import MetricInfo
 
@@ -103,7 +103,7 @@ def make_identity(wants: Embedding | None) -> IdentitySimilarity | Absent:
 def embedding_facts(wants: Embedding) -> Mapping[str, Any]:
     """What decides the values: the settings, and a hash of the file in place of where it lies."""
     path = None if wants.model is None else Path(wants.model)
-    known = hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
+    known = digest.of_file(path) if path is not None and path.is_file() else None
     return {**asdict(wants), "model": known}
 
 

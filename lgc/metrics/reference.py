@@ -10,16 +10,14 @@ import torch
 from lgc.metrics.base import MetricInfo
 from lgc.models.reference import RGBAnalyzer
 
-REFERENCE_DISTANCE: Final = MetricInfo(
-    "reference_distance", "RGB-reference feature distance", "", 0.0, math.inf, "lower", "mean over images",
-    "||f(x_hat) - f(x)||^2 / ||f(x)||^2 of trunk features f of our own RGB reference",
-)  # fmt: skip
-
 
 class ReferenceDistance:
     """Relative squared distance of trunk features; 0 for identical pictures."""
 
-    info = REFERENCE_DISTANCE
+    info: Final = MetricInfo(
+        "reference_distance", "RGB-reference feature distance", "", 0.0, math.inf, "lower", "mean over images",
+        "||f(x_hat) - f(x)||^2 / ||f(x)||^2 of trunk features f of our own RGB reference",
+    )  # fmt: skip
 
     def __init__(self, reference: RGBAnalyzer) -> None:
         self._reference = reference

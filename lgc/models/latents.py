@@ -13,7 +13,7 @@ A part that depends on nothing is coded with one learned density a channel ("fac
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 import torch
@@ -55,9 +55,9 @@ class LayerOutput:
     """(B, C, H, W) decoded latent, straight-through."""
     base: torch.Tensor | None
     """(B, C, H, W) its prediction from the context alone; None without context."""
-    likelihoods: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    likelihoods: Mapping[str, torch.Tensor]
     """``y`` and, with a hyper-latent, ``z``: with additive noise in training, else of the coded values."""
-    coded_bits: torch.Tensor | None = None
+    coded_bits: torch.Tensor
     """(B,) code length of the coded (rounded) values, without gradient: what a file would take."""
 
 
@@ -140,7 +140,7 @@ class LatentLayer(nn.Module):
 
     def forward(self, y: torch.Tensor, density: Density, context: torch.Tensor | None = None) -> LayerOutput:
         """Quantise ``y`` (B, C, H, W) and give likelihoods; ``context`` (B, K, H, W) is on the grid."""
-        bits = _CodeLength(density, noisy=self.training)
+        bits = _CodeLength(density, y, noisy=self.training)
         z_hat = None
         if self.config.hyper_channels:
             z = self.hyper_latent(y)
@@ -173,10 +173,10 @@ class _CodeLength:
     ICIP 2020 (arXiv 2007.08739), section 3.
     """
 
-    def __init__(self, density: Density, noisy: bool) -> None:
+    def __init__(self, density: Density, y: torch.Tensor, noisy: bool) -> None:
         self._density, self._noisy = density, noisy
         self.likelihoods: dict[str, torch.Tensor] = {}
-        self.coded: torch.Tensor | None = None
+        self.coded = torch.zeros(len(y), device=y.device)
 
     def factorised(self, name: str, y: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         medians = self._density.medians()[None, :, None, None]
@@ -198,8 +198,7 @@ class _CodeLength:
         y_hat = round_ste(y - centre) + centre
         with torch.no_grad():
             coded = likelihood_of(y_hat)
-            lengths = -torch.log2(coded if mask is None else torch.where(mask, coded, 1.0)).sum(dim=(1, 2, 3))
-        self.coded = lengths if self.coded is None else self.coded + lengths
+            self.coded += -torch.log2(coded if mask is None else torch.where(mask, coded, 1.0)).sum(dim=(1, 2, 3))
         likelihood = likelihood_of(y + torch.empty_like(y).uniform_(-0.5, 0.5)) if self._noisy else coded
         if mask is not None:
             likelihood = torch.where(mask, likelihood, self.likelihoods.get(name, torch.ones_like(likelihood)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Final, get_args
 
 import torch
 from torch import nn
@@ -13,6 +12,9 @@ from lgc.models.blocks import MainLine
 from lgc.models.fusion import FusionKind
 from lgc.models.latents import Density, LatentLayer, LayerConfig, LayerOutput
 from lgc.models.transforms import AnalysisTransform, SynthesisTransform, Widths
+
+LAYERS: Final = ("semantic", "reconstruction")
+"""In the order in which they are coded."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,6 @@ class LayeredOutput:
     """(b, 3, H, W) decoded from the semantic layer alone, for the first b pictures; None when not asked."""
     semantic: LayerOutput
     reconstruction: LayerOutput
-
-    @property
-    def likelihoods(self) -> Mapping[str, torch.Tensor]:
-        """``semantic.y``, ``semantic.z``, ``reconstruction.y``, ``reconstruction.z``, where they exist."""
-        return {
-            f"{name}.{part}": value
-            for name, layer in (("semantic", self.semantic), ("reconstruction", self.reconstruction))
-            for part, value in layer.likelihoods.items()
-        }
 
 
 class LayeredCompressor(nn.Module):

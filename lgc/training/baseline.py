@@ -49,8 +49,7 @@ class BaselineObjective(Objective):
         x, terms = batch.x, WeightedTerms()
         out = self.network(images.pad(x, networks.STRIDE))
         x_hat = images.crop(out["x_hat"], *x.shape[-2:])
-        likelihoods = {f"all.{part}": value for part, value in out["likelihoods"].items()}
-        terms.add("rate", bits_per_pixel(likelihoods, "all", x.shape[-2] * x.shape[-1]), 1.0)
+        terms.add("rate", bits_per_pixel(out["likelihoods"], x.shape[-2] * x.shape[-1]), 1.0)
         terms.add("distortion", mse255(x_hat, x), self._lmbda)
         perceptual = self._perceptual[0]
         if perceptual is not None and plan is not None:

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from lgc.bitstream.model_file import LAYERS, ModelInfo, save_model
+from lgc.bitstream.model_file import ModelInfo, save_model
 from lgc.entropy.tables import gaussian_tables
 from lgc.models.analysis import AnalyzerConfig
+from lgc.models.layered import LAYERS
 from lgc.training.codec import TrainableCodec
 
 

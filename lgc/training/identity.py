@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from lgc import digest
 from lgc.tracking.base import flatten
 
 _SHOWN: Final = 6
@@ -26,7 +26,7 @@ class Identity:
     @cached_property
     def fingerprint(self) -> str:
         """Short hash of all facts."""
-        return hash_of(self.facts)
+        return digest.of_value(self.facts)
 
     def without(self, terms: Collection[str]) -> Identity:
         """The same run, but that these loss terms are off, e.g. because weights are missing on this machine."""
@@ -43,8 +43,3 @@ class Identity:
         ]
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         return "; ".join(found[:_SHOWN]) + more
-
-
-def hash_of(value: Any) -> str:
-    """16 hex digits for anything that JSON can hold; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -17,7 +17,6 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from lgc.bitstream.model_file import LAYERS
 from lgc.data.loader import Batch
 from lgc.losses.adversarial import AdversarialKind, discriminator_loss, generator_loss
 from lgc.losses.distortion import mse255
@@ -29,7 +28,7 @@ from lgc.losses.tasks import MaskTarget, Told, task_losses
 from lgc.models.analysis import AnalyzerConfig
 from lgc.models.discriminator import PatchDiscriminator
 from lgc.models.latents import LayerOutput
-from lgc.models.layered import LayeredOutput
+from lgc.models.layered import LAYERS, LayeredOutput
 from lgc.models.readers import Layers, make_analyzer, start_from_decoder
 from lgc.models.reference import RGBAnalyzer
 from lgc.training.codec import TrainableCodec
@@ -258,7 +257,7 @@ class CodecObjective(Objective):
     def _add_rates(self, terms: WeightedTerms, out: LayeredOutput, pixels: int) -> None:
         for layer, multiplier in zip(LAYERS, self._multipliers.get().unbind(), strict=True):
             output = getattr(out, layer)
-            rate = bits_per_pixel(out.likelihoods, layer, pixels)
+            rate = bits_per_pixel(output.likelihoods, pixels)
             terms.add(f"rate.{layer}", rate, getattr(self.weights, f"rate_{layer}"), multiplier)
             terms.add(f"coded_bpp.{layer}", output.coded_bits.mean() / pixels, 0.0)
 

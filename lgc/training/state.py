@@ -14,7 +14,6 @@ Random numbers need no place here: they are a function of (seed, samples seen, r
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from lgc import digest
 from lgc.atomic import replacing_file
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity
@@ -128,9 +128,9 @@ class TrainState:
         folder: Path,
         identity: Identity,
         finished: bool,
-        metrics: Mapping[str, float] | None = None,
-        world_size: int = 1,
-        precision: str | None = None,
+        metrics: Mapping[str, float],
+        world_size: int,
+        precision: str,
     ) -> None:
         """Write a checkpoint into the empty ``folder``; ``metrics`` are those of the last validation."""
         for name, modules in ((WEIGHTS, self.modules), (AVERAGED, self.averages.modules)):
@@ -149,9 +149,9 @@ class TrainState:
             "seconds": round(self.seconds, 3),
             "rollbacks": self.rollbacks,
             "stopped": [player.name for player in self.players if player.stopped],
-            "metrics": dict(metrics or {}),
+            "metrics": dict(metrics),
             "extra": {name: part.state_dict() for name, part in self.extra.items()},
-            "sha256": {name: file_sha256(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
+            "sha256": {name: digest.of_file(folder / name) for name in (WEIGHTS, AVERAGED, OPTIMIZERS)},
         }
         (folder / STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
 
@@ -205,7 +205,7 @@ def read_state(folder: Path) -> dict[str, Any]:
                 "remove the folder or use the version that wrote it"
             )
         for name, expected in state["sha256"].items():
-            if (found := file_sha256(folder / name)) != expected:
+            if (found := digest.of_file(folder / name)) != expected:
                 raise TrainingError(
                     f"{folder / name}: damaged checkpoint file "
                     f"(SHA-256 {found[:12]}, written as {expected[:12]}); remove the folder"
@@ -278,12 +278,6 @@ def load_modules(
                 part.load_state_dict(stored[name])
     except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         raise TrainingError(f"{path}: weights that do not fit this model ({error})") from error
-
-
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flatten(modules: Mapping[str, nn.Module]) -> dict[str, torch.Tensor]:

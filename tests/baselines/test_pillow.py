@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, features
 
 from lgc.backbones import Absent
+from lgc.baselines import QUALITIES
 from lgc.baselines.base import Codec
 from lgc.baselines.make import make_codec
 from lgc.baselines.pillow import NAMES
@@ -83,7 +84,12 @@ def test_plugin_that_is_not_installed(name: str, module: str, monkeypatch: pytes
     assert "pip install 'lgc[eval]'" in missing.reason
 
 
+def test_takes_both_ends_of_its_qualities(codec: Codec, face: np.ndarray) -> None:
+    for quality in (QUALITIES[codec.name][0], QUALITIES[codec.name][-1]):
+        assert codec.decode(codec.encode(face, quality)).shape == face.shape
+
+
 def test_the_lowest_quality_is_the_floor(codec: Codec, face: np.ndarray) -> None:
     """No other setting writes a smaller file."""
-    floor = len(codec.encode(face, codec.lowest))
+    floor = len(codec.encode(face, QUALITIES[codec.name][0]))
     assert floor <= min(len(codec.encode(face, quality)) for quality in (12, 20, 30, 50))

@@ -341,7 +341,7 @@ def test_no_words_are_a_question_for_help() -> None:
 
 def interrupted(words: list[Any], first: Path) -> str:
     """What a command says to Ctrl-C after the file ``first``, while it waits for a picture that does not come."""
-    code = "import lgc.cli.codec; lgc.cli.codec.BATCH = 1; from lgc.cli.main import main; main()"
+    code = "import lgc.cli.codec; lgc.cli.codec.BATCH_SIZE = 1; from lgc.cli.main import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
         stdout=subprocess.PIPE,
@@ -478,7 +478,7 @@ def test_a_file_longer_than_any_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(
-    ("words", "module"), [(["data", "generate", "NEW"], "tqdm"), (["compose", "profile=smoke"], "dacite")]
+    ("words", "module"), [(["data", "generate", "NEW"], "tqdm"), (["compose", "profile=smoke"], "yaml")]
 )
 def test_a_package_that_is_missing_is_one_line(tmp_path: Path, words: list[str], module: str) -> None:
     words = [str(tmp_path / "new") if word == "NEW" else word for word in words]
@@ -502,7 +502,7 @@ def test_many_existing_outputs_are_one_line(photos: Path, model_file: Path, tmp_
 
 
 def test_large_pictures_come_in_smaller_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_codec, "AHEAD", 100)
+    monkeypatch.setattr(cli_codec, "BATCH_PIXELS", 100)
     sizes = [10, 40, 70, 1, 200, 99, 2, *[1] * 20]
     items = [Item(Path(f"{n}"), tmp_path / f"{n}") for n in range(len(sizes))]
 

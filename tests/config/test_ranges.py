@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from lgc.baselines import NAMES, QUALITIES
-from lgc.baselines.make import make_codec
 from lgc.config.load import compose, parse
 from lgc.errors import ConfigError
 
@@ -148,9 +146,3 @@ def test_a_task_that_is_left_out_is_read_by_a_head_that_learns(raw: dict[str, An
 def test_masks_can_be_learnt_from_the_reference_alone() -> None:
     off = [f"train_analysis.task_weights.{task}=0" for task in NOTHING]
     parse(compose([*off, "train_analysis.task_weights.taught=1"], CONF))
-
-
-def test_every_codec_has_qualities_that_it_takes() -> None:
-    for name in NAMES:
-        codec = None if name.endswith("_pretrained") else make_codec(name)  # those may ask the network for weights
-        assert getattr(codec, "lowest", QUALITIES[name][0]) == QUALITIES[name][0]

@@ -71,10 +71,14 @@ def row(codec: str, bpp: float, curve: str = "", **values: float) -> dict[str, A
     return {"codec": codec, "curve": curve or codec, "bpp": bpp, **values}
 
 
+def no_rounds(rows: list[dict[str, Any]]) -> list[dict[str, np.ndarray]]:
+    return [{} for _ in rows]
+
+
 def test_rows_for_every_baseline_and_metric() -> None:
     rows = [row("jpeg", rate, psnr=value) for rate, value in ANCHOR]
     rows += [row("ours", 0.1, psnr=21.0, lpips=0.2), row("ours", 0.4, psnr=27.0)]
-    (found,) = delta_rows(rows, "ours", ["jpeg", "webp"], {"psnr": "higher", "lpips": "lower"})
+    (found,) = delta_rows(rows, "ours", ["jpeg", "webp"], {"psnr": "higher", "lpips": "lower"}, no_rounds(rows))
     assert (found["metric"], found["against"], found["points"]) == ("psnr", "jpeg", [2, 4])
     assert found["bd_metric"]["value"] == pytest.approx(1, abs=0.1)
     assert found["bd_rate_percent"]["value"] < 0
@@ -85,7 +89,7 @@ def test_several_rates_of_ours_are_two_curves() -> None:
     rows = [row("jpeg", rate, psnr=value) for rate, value in ANCHOR]
     rows += [row("ours", rate / 2, psnr=value) for rate, value in ANCHOR[:3]]
     rows += [row("ours", rate / 100, "ours base", psnr=value - 9) for rate, value in ANCHOR[:3]]
-    whole, base = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+    whole, base = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, no_rounds(rows))
     assert (whole["ours"], whole["points"]) == ("ours", [3, 4])
     assert whole["bd_rate_percent"]["value"] == pytest.approx(-50)
     assert (whole["bd_rate_percent"]["low"], whole["bd_rate_percent"]["high"]) == (20, 26)
@@ -101,7 +105,8 @@ class TestCodedData:
         return rows + [row("ours", rate, psnr=value, coded_bpp=rate - 0.05) for rate, value in ANCHOR]
 
     def test_has_a_rate_of_its_own(self) -> None:
-        (found,) = delta_rows(self.rows(), "ours", ["jpeg"], {"psnr": "higher"})
+        rows = self.rows()
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, no_rounds(rows))
         assert found["bd_rate_percent"]["value"] == pytest.approx(0)
         expected = delta(bd_rate([(rate - 0.05, value) for rate, value in ANCHOR], ANCHOR, True))
         assert found["bd_rate_coded_percent"]["value"] == pytest.approx(expected.value)
@@ -110,14 +115,14 @@ class TestCodedData:
     def test_is_refused_where_one_point_has_none(self) -> None:
         rows = self.rows()
         del rows[1]["coded_bpp"]
-        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, no_rounds(rows))
         assert found["bd_rate_percent"]["value"] == pytest.approx(0)
         assert "not counted for every point" in found["bd_rate_coded_percent"]["refused"]
 
     def test_of_no_bits_has_no_delta(self) -> None:
         rows = self.rows()
         rows[4]["coded_bpp"] = 0.0
-        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"})
+        (found,) = delta_rows(rows, "ours", ["jpeg"], {"psnr": "higher"}, no_rounds(rows))
         assert found["bd_rate_coded_percent"] == {"refused": "our curve has a point of no bits"}
 
     def test_has_chance_of_its_own(self) -> None:

@@ -43,7 +43,7 @@ def test_samples_worst_and_every_view(
     worst = int(np.argmin(main.values["psnr"]))
     assert worst in [found.row for found in picks]
 
-    views, files = make_views([found.row for found in picks], split, codec, "ours", baselines, points)
+    views, files = make_views([found.row for found in picks], split, codec, "ours", baselines, points, {})
     names = [view.name for view in views]
     assert names[:3] == ["original", "lgc", "lgc base only"]
     assert names[-2:] == ["mask from semantic layer", "annotated mask"]
@@ -94,7 +94,7 @@ def test_annotated_masks_have_the_size_of_the_pictures(
     """Labels may be stored smaller, larger, or at no multiple of the pictures' side."""
     prepare(faces, tmp_path / "shards", name="faces", licence="CC0-1.0", image_size=32, mask_size=mask_size)
     split = Split(tmp_path / "shards", "test")
-    views, _ = make_views([0], split, codec, "ours", [], [Point("ours", "", 32 * 32, {"bytes": np.ones(1)})])
+    views, _ = make_views([0], split, codec, "ours", [], [Point("ours", "", 32 * 32, {"bytes": np.ones(1)})], {})
     shown = views[-1]
     assert shown.name == "annotated mask"
     assert shown.pictures.shape == (1, 32, 32, 3)

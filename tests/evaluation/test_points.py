@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lgc.evaluation.points import Point, is_measure
+from lgc.evaluation.points import Point
 from lgc.metrics.tasks import TaskScores
 
 
@@ -85,7 +85,7 @@ def test_rate_of_coded_data_of_all_pictures_or_none() -> None:
     assert set(point.rates) == {"bpp"}
     point.values["coded_bytes"] = np.array([64.0, 128.0])
     assert point.rates["coded_bpp"].tolist() == [8 * 64 / 4096, 8 * 128 / 4096]
-    assert not is_measure("coded_bytes")
+    assert set(point.measures) == {"psnr"}
     whole = Point.join([point, a_point()])  # the second was measured before there was such a count
     assert len(whole.values["coded_bytes"]) == 2
     assert set(whole.rates) == {"bpp"}

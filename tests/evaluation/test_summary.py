@@ -117,7 +117,7 @@ def test_bit_saving(points: list[Point]) -> None:
 
 
 def test_rounds_of_curves_have_the_rows_own_names(points: list[Point]) -> None:
-    rows, drawn = curve_rows(points), curve_rounds(points, 20)
+    rows, drawn = curve_rows(points, {}), curve_rounds(points, 20)
     for one, rounds in zip(rows, drawn, strict=True):
         assert set(one) - set(rounds) == {"codec", "setting", "curve"}
         assert all(values.shape == (20,) for values in rounds.values())
@@ -139,7 +139,7 @@ def test_differences_are_paired_and_signed(points: list[Point]) -> None:
 
 
 def test_summary_has_everything_and_is_json(points: list[Point]) -> None:
-    found = summarise(points, rounds=20, ours=["joint", "frozen"])
+    found = summarise(points, rounds=20, ours=["joint", "frozen"], distances={})
     assert list(found["codecs"]) == ["original", "joint", "joint base", "frozen", "frozen base", "jpeg 10"]
     jpeg = found["codecs"]["jpeg 10"]
     assert jpeg["bpp"]["value"] == 8 * 400 / 1024
@@ -156,15 +156,15 @@ def test_summary_has_everything_and_is_json(points: list[Point]) -> None:
 
 
 def test_summary_of_few_pictures_has_no_intervals(points: list[Point]) -> None:
-    assert "null" not in json.dumps(summarise(points, 20, ["joint", "frozen"]))
-    found = summarise([few(one) for one in points], 20, ["joint", "frozen"])
+    assert "null" not in json.dumps(summarise(points, 20, ["joint", "frozen"], {}))
+    found = summarise([few(one) for one in points], 20, ["joint", "frozen"], {})
     assert '"low": null, "high": null' in json.dumps(found, allow_nan=False)
     assert found["codecs"]["jpeg 10"]["psnr"] == {"value": 27, "low": None, "high": None}
     assert found["joint_minus_frozen"]["full"]["tasks_both"]["pose_error"] == {"value": -2, "low": None, "high": None}
 
 
 def test_rows_of_curves(points: list[Point]) -> None:
-    rows = curve_rows(points)
+    rows = curve_rows(points, {})
     assert rows[-1] == {
         "codec": "jpeg", "setting": "10", "curve": "jpeg", "bpp": 3.125, "psnr": 27.0,
         "rgb.pose_error": pytest.approx(5.0), "analysis.pose_error": pytest.approx(5.0),
@@ -173,9 +173,9 @@ def test_rows_of_curves(points: list[Point]) -> None:
 
 
 def test_base_only_files_of_several_rates_are_a_curve_of_their_own(points: list[Point]) -> None:
-    assert {row["curve"] for row in curve_rows(points) if row["codec"] == "joint"} == {"joint"}
+    assert {row["curve"] for row in curve_rows(points, {}) if row["codec"] == "joint"} == {"joint"}
     points += [point("joint", "high", 400, 27.0), point("joint", "high base", 90, 21.0)]
-    curves = {f"{row['codec']} {row['setting']}": row["curve"] for row in curve_rows(points)}
+    curves = {f"{row['codec']} {row['setting']}": row["curve"] for row in curve_rows(points, {})}
     assert [curves[key] for key in ("joint ", "joint high")] == ["joint", "joint"]
     assert [curves[key] for key in ("joint base", "joint high base")] == ["joint base", "joint base"]
     assert curves["frozen base"] == "frozen"
@@ -184,9 +184,9 @@ def test_base_only_files_of_several_rates_are_a_curve_of_their_own(points: list[
 def test_figures(points: list[Point], tmp_path: Path) -> None:
     from lgc import images
 
-    rate_quality(curve_rows(points), tmp_path / "curves.png")
+    rate_quality(curve_rows(points, {}), tmp_path / "curves.png")
     assert images.read(tmp_path / "curves.png").std() > 1
-    for row in (rows := curve_rows(points)):
+    for row in (rows := curve_rows(points, {})):
         row.pop("psnr", None)  # what is left, pose, has no panel
     rate_quality(rows, tmp_path / "empty.png", ["jpeg"], ["psnr"])
     assert images.read(tmp_path / "empty.png").std() > 1

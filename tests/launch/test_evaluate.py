@@ -10,7 +10,7 @@ import torch
 from lgc.config.load import compose, parse, write_params
 from lgc.errors import TrainingError
 from lgc.launch import report, stage
-from lgc.launch.evaluate import measuring_device, trained_on
+from lgc.launch.evaluate import measuring_device, measuring_processes, trained_on
 from lgc.launch.stage import StageRun
 from lgc.tracking.mlflow import RunAddress
 
@@ -37,6 +37,14 @@ def test_a_cluster_with_gpus_is_measured_from_a_machine_without(
     with pytest.raises(TrainingError, match="sees no GPU here"):
         measuring_device(runtime)
     assert measuring_device(replace(runtime, address=address)) == torch.device("cpu")
+
+
+@pytest.mark.parametrize(("there", "started"), [(2, 2), (64, 8)])
+def test_no_more_processes_measure_than_there_are_cores(
+    there: int, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lgc.launch.evaluate.cores", lambda: there)
+    assert measuring_processes(parse(compose(["runtime=workstation"], CONF)).runtime) == started
 
 
 @pytest.mark.parametrize(

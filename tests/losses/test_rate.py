@@ -11,19 +11,19 @@ from lgc.losses.rate import RateController, bits_per_pixel
 class TestBitsPerPixel:
     def test_known_likelihoods(self) -> None:
         likelihoods = {
-            "semantic.y": torch.full((2, 4, 2, 2), 0.5),  # 16 elements of 1 bit a picture
-            "semantic.z": torch.full((2, 1, 1, 1), 2.0**-8),  # and one of 8
-            "reconstruction.y": torch.full((2, 3, 2, 2), 0.25),  # 12 elements of 2 bits
+            "y": torch.full((2, 4, 2, 2), 0.5),  # 16 elements of 1 bit a picture
+            "z": torch.full((2, 1, 1, 1), 2.0**-8),  # and one of 8
         }
-        assert bits_per_pixel(likelihoods, "semantic", 32 * 32).item() == pytest.approx(24 / 1024)
-        assert bits_per_pixel(likelihoods, "reconstruction", 32 * 32).item() == pytest.approx(24 / 1024)
+        assert bits_per_pixel(likelihoods, 32 * 32).item() == pytest.approx(24 / 1024)
+        alone = {"y": torch.full((2, 3, 2, 2), 0.25)}  # 12 elements of 2 bits
+        assert bits_per_pixel(alone, 32 * 32).item() == pytest.approx(24 / 1024)
 
     def test_certainty_is_free(self) -> None:
-        assert bits_per_pixel({"semantic.y": torch.ones(3, 2, 2, 2)}, "semantic", 100).item() == 0
+        assert bits_per_pixel({"y": torch.ones(3, 2, 2, 2)}, 100).item() == 0
 
     def test_gradient_pulls_likelihoods_up(self) -> None:
         likelihood = torch.full((1, 1, 2, 2), 0.3, requires_grad=True)
-        bits_per_pixel({"semantic.y": likelihood}, "semantic", 4).backward()
+        bits_per_pixel({"y": likelihood}, 4).backward()
         assert likelihood.grad is not None
         assert (likelihood.grad < 0).all()
 

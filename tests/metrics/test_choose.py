@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgc.metrics import NAMES
-from lgc.metrics.choose import make_metrics
+from lgc.metrics.choose import NAMES, make_metrics
 from lgc.models.reference import RGBAnalyzer
 
 

@@ -12,10 +12,12 @@ from typing import Any, Final
 import yaml
 
 from lgc.errors import LgcError, without_secrets
-from lgc.evaluation.names import GALLERY, key_of
+from lgc.evaluation.intervals import Estimate
+from lgc.evaluation.names import GALLERY
+from lgc.evaluation.points import key_of
 from lgc.evaluation.report.frame import card, fill, make_frame
 from lgc.evaluation.report.paper import paper_tables
-from lgc.evaluation.report.results import Interval, Results
+from lgc.evaluation.report.results import Results
 from lgc.evaluation.report.tables import TASKS, Table, all_tables, number, verdicts
 from lgc.metrics.base import CODED_BPP
 
@@ -104,7 +106,7 @@ def _cards(results: Results) -> list[str]:
     ratios = results.summary["against_reference"].get(f"{main} semantic", {})
     for task, name in (("miou", "mIoU"), ("attribute_detection", "attribute detection")):
         if task in ratios:
-            found = Interval(**ratios[task])
+            found = Estimate(**ratios[task])
             own, reference = results.value(base, f"semantic.{task}"), results.value("original", f"rgb.{task}")
             cards.append(
                 card(
@@ -247,7 +249,7 @@ def _classes(results: Results) -> Mapping[str, Any]:
     return {
         key: {
             source: {
-                group: {name: _triple(Interval(**value)) for name, value in values.items()}
+                group: {name: _triple(Estimate(**value)) for name, value in values.items()}
                 for group, values in groups.items()
             }
             for source, groups in results.details["classes"][key].items()
@@ -256,7 +258,7 @@ def _classes(results: Results) -> Mapping[str, Any]:
     }
 
 
-def _triple(found: Interval) -> list[float]:
+def _triple(found: Estimate) -> list[float]:
     ends = (found.value if end is None else end for end in (found.value, found.low, found.high))
     return [float(f"{value:.5g}") for value in ends]
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lgc.evaluation.agnostic import GOAL
-from lgc.evaluation.report.results import Interval, Results
+from lgc.evaluation.intervals import Estimate
+from lgc.evaluation.report.results import Results
 from lgc.evaluation.report.tables import TASKS, TRAINED_ON, Table, information, number
+from lgc.evaluation.summary import RAW_BITS
 
 PAPER_BPP: Final = 0.096
 PAPER_SAVING_PERCENT: Final = 99.6
@@ -70,7 +72,7 @@ def _analysis(results: Results) -> Table:
         bpp = results.value(key, "bpp")
         if bpp is None or not any(results.value(key, f"{source}.{task}") for task in shown):
             continue
-        saving = f"{100 * (1 - bpp.value / 24):.2f} %"
+        saving = f"{100 * (1 - bpp.value / RAW_BITS):.2f} %"
         cells = [number(results.value(key, f"{source}.{task}"), task) for task in shown]
         rows.append([label, number(bpp, short=True), saving, *cells])
     paper = ['paper, abstract: "comparable" to RGB', f"{PAPER_BPP}", f"{PAPER_SAVING_PERCENT} %"]
@@ -122,7 +124,7 @@ def _gain(results: Results, part: str, metric: str) -> str:
     entry = found.get("base" if part else "full", {})
     source, _, name = metric.rpartition(".")
     value = entry.get(f"tasks_{source}", {}).get(name) if source else entry.get(name)
-    return number(Interval(**value), metric) if value else ""
+    return number(Estimate(**value), metric) if value else ""
 
 
 def _size(results: Results) -> Table:
@@ -156,9 +158,9 @@ def _agnostic(results: Results) -> Table:
                 {"semantic": "semantic layer", "both": "both layers"}[row["source"]],
                 results.label(f"{row['source']}.{name}"),
                 *(f"{bpp:.3f}" for bpp in row["bpp"]),
-                number(Interval(row["new_head"]), name),
-                number(Interval(row["all_tasks"]), name),
-                number(Interval(**row["share"])) + ("" if row["reaches_goal"] else f", below {GOAL}"),
+                number(Estimate(row["new_head"]), name),
+                number(Estimate(row["all_tasks"]), name),
+                number(Estimate(**row["share"])) + ("" if row["reaches_goal"] else f", below {GOAL}"),
             ]
         )
     columns = ["left out", "read from", "metric", "bpp without", "bpp all tasks", "new head", "all tasks", "share"]

@@ -10,20 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from lgc.errors import LgcError
+from lgc.evaluation.intervals import Estimate
 from lgc.evaluation.names import CURVES, DETAILS, GALLERY, GALLERY_LIST, METRICS
 from lgc.evaluation.points import analysed
 
 _TASKS: Final = "tasks_"
 _ADVICE: Final = "run the evaluate stage first (make repro runs all)"
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value; its 95 % interval where it has one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,14 +53,14 @@ class Results:
         measured = {name for codec in self.summary["codecs"].values() for name in codec}
         return [name for name in self.metrics if name in measured and name != "bpp"]
 
-    def value(self, key: str, metric: str) -> Interval | None:
+    def value(self, key: str, metric: str) -> Estimate | None:
         """Of a codec and setting; ``metric`` as in ``curves.csv``, e.g. ``psnr`` or ``semantic.miou``."""
         codec = self.summary["codecs"].get(key, {})
         source, _, name = metric.rpartition(".")
         if source == "analysis":
             source = analysed([name.removeprefix(_TASKS) for name in codec if name.startswith(_TASKS)]) or ""
         found = codec.get(_TASKS + source, {}).get(name) if source else codec.get(name)
-        return Interval(**found) if isinstance(found, Mapping) and "value" in found else None
+        return Estimate(**found) if isinstance(found, Mapping) and "value" in found else None
 
     def nearest(self, ours: str) -> list[str]:
         """Each baseline's setting of the rate nearest to ``ours``."""

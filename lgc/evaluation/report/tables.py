@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lgc.evaluation.information import ADDED
-from lgc.evaluation.intervals import LEAST_PICTURES
-from lgc.evaluation.names import key_of
-from lgc.evaluation.report.results import Interval, Results
+from lgc.evaluation.intervals import LEAST_PICTURES, Estimate
+from lgc.evaluation.points import key_of
+from lgc.evaluation.report.results import Results
 
 TASKS: Final = (
     "miou", "mean_f1", "pixel_accuracy", "attribute_accuracy", "attribute_balanced_accuracy",
@@ -30,7 +30,7 @@ class Table:
     note: str = ""
 
 
-def number(interval: Interval | None, metric: str = "", short: bool = False) -> str:
+def number(interval: Estimate | None, metric: str = "", short: bool = False) -> str:
     """A value with its interval, e.g. ``23.10 [22.87, 23.31]``; empty where there is none."""
     if interval is None:
         return ""
@@ -151,10 +151,10 @@ def paired(results: Results) -> Table:
     )
 
 
-def _difference(entry: Mapping[str, Any], metric: str) -> Interval | None:
+def _difference(entry: Mapping[str, Any], metric: str) -> Estimate | None:
     source, _, name = metric.rpartition(".")
     found = entry.get("tasks_analysis", {}).get(name) if source else entry.get(name)
-    return Interval(**found) if found else None
+    return Estimate(**found) if found else None
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def information(results: Results) -> Table:
     readers = {"rgb": "RGB reference on pixels", ADDED: "added by the reconstruction layer"}
     rows = []
     for row in results.details["information"]:
-        usable = number(Interval(**row["information"]))
+        usable = number(Estimate(**row["information"]))
         rows.append(
             [
                 _marked(results, row["codec"]),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from lgc.errors import LgcError
-from lgc.evaluation.names import key_of
+from lgc.evaluation.intervals import Estimate
+from lgc.evaluation.points import key_of
 from lgc.evaluation.report.markdown import to_markdown
 from lgc.evaluation.report.paper import paper_tables
-from lgc.evaluation.report.results import Interval, Results, read_results
+from lgc.evaluation.report.results import Results, read_results
 from lgc.evaluation.report.tables import Table, all_tables, deltas, number, paired, verdicts
 
 
@@ -133,9 +134,9 @@ def test_the_paper_is_quoted_only_where_it_is_public(tables: dict[str, Table]) -
 
 def test_numbers() -> None:
     assert number(None) == ""
-    assert number(Interval(23.104, 22.9, 23.5), "psnr") == "23.10 [22.90, 23.50]"
-    assert number(Interval(0.5)) == "0.500"
-    assert number(Interval(0.5, 0.4, 0.6), short=True) == "0.500"
+    assert number(Estimate(23.104, 22.9, 23.5), "psnr") == "23.10 [22.90, 23.50]"
+    assert number(Estimate(0.5)) == "0.500"
+    assert number(Estimate(0.5, 0.4, 0.6), short=True) == "0.500"
 
 
 def test_markdown() -> None:
