@@ -58,7 +58,17 @@ audit: .venv/.lock  ## look the locked versions up among known vulnerabilities; 
 	  --requirement requirements/torch-cuda.lock --requirement requirements/build.lock
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/mlflow.lock
 
+# what runs there would run on without its files, and nothing could end it any more
 clean:  ## delete results, checkpoints, sweeps, recorded runs (mlflow.db) and data of `lgc services` in runs/; keep .venv
+	@for file in runs/services/*.pid; do \
+	  pid=$$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$$file" 2>/dev/null); \
+	  if [ -n "$$pid" ] && kill -0 "$$pid" 2>/dev/null; then \
+	    echo "error: services run in runs/services; end them first: make services-down" >&2; exit 1; \
+	  fi; \
+	done
+	@if LGC_CLUSTER=runs/cluster infra/local/cluster.sh status 2>/dev/null | grep -q ': runs$$'; then \
+	  echo "error: a Ray cluster runs in runs/cluster; end it first: infra/local/cluster.sh down" >&2; exit 1; \
+	fi
 	rm -rf outputs report runs sweeps mlflow.db* mlruns mlartifacts
 
 .venv/.ready: pyproject.toml requirements/constraints.txt

@@ -8,7 +8,7 @@ Prices change every day, so none are kept here. The user writes a file, with the
     hourly:            # of one machine, from the provider's price list
       m6i.2xlarge: {on_demand: 0.0}
       g5.2xlarge: {spot: 0.0}
-    fixed_hourly: {database: 0.0}   # optional: what runs beside the cluster
+    fixed_hourly: {nat_gateway: 0.0}   # optional: what runs beside the cluster
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fills ``cluster.yaml`` in:  render.py SETTINGS.json TOKEN_FILE CREDENTIALS_FILE > cluster.rendered.yaml
+"""Fills ``cluster.yaml`` in:  render.py SETTINGS.json TOKEN_FILE CREDENTIALS_FILE IMAGE > FILE
 
 SETTINGS.json is what ``terraform output -json`` prints, or a plain mapping of the same names.
 """
@@ -22,20 +22,20 @@ def settings(path: Path) -> dict[str, Any]:
     return {name: value["value"] if isinstance(value, dict) else value for name, value in raw.items()}
 
 
-def render(values: dict[str, Any], token_file: Path, credentials_file: Path) -> str:
+def render(values: dict[str, Any], token_file: Path, credentials_file: Path, image: str) -> str:
     """The launcher's configuration; KeyError names a setting that is missing."""
     text = (HERE / "cluster.yaml").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines(keepends=True) if not line.startswith("#")]
     shown = {name: str(value).lower() if isinstance(value, bool) else value for name, value in values.items()}
-    files = {"token_file": token_file, "credentials_file": credentials_file}
-    return string.Template("".join(lines)).substitute(shown, **files, **KEPT)
+    given = {"token_file": token_file, "credentials_file": credentials_file, "image": image}
+    return string.Template("".join(lines)).substitute(shown, **given, **KEPT)
 
 
 def main() -> None:
     """Print the configuration."""
     try:
         given, *files = (Path(name).resolve() for name in sys.argv[1:4])
-        print(render(settings(given), files[0], files[1]), end="")
+        print(render(settings(given), files[0], files[1], sys.argv[4]), end="")
     except (OSError, ValueError, KeyError, IndexError) as error:
         sys.exit(f"error: {type(error).__name__}: {error}; run `terraform output -json > settings.json` first")
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts the cluster:  infra/aws/up.sh SETTINGS.json PRICES.yaml [--dry-run] [--yes]
 # SETTINGS.json: terraform -chdir=infra/aws/terraform output -json > settings.json
+# LGC_IMAGE is the image that `infra/docker/build.sh --push cuda` named.
 # It prints what an hour costs and asks before anything starts.
 set -euo pipefail
 # shellcheck source=infra/aws/common.sh
@@ -14,6 +15,7 @@ if [ ${#words[@]} -ne 2 ]; then
   echo "usage: $0 SETTINGS.json PRICES.yaml [--dry-run] [--yes]" >&2
   exit 2
 fi
+[ -n "${LGC_IMAGE:-}" ] || fail "set LGC_IMAGE to the image that infra/docker/build.sh --push cuda named"
 mkdir -p "$state"
 chmod 700 "$state"
 if [ ! -s "$state/token" ]; then (umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$state/token"); fi
@@ -25,7 +27,7 @@ if [ ! -s "$state/token" ]; then (umask 077 && od -An -tx1 -N32 /dev/urandom | t
     if [ -n "${!name:-}" ]; then printf '%s=%q\n' "$name" "${!name}" >>"$state/credentials"; fi
   done
 )
-"$python" "$here/render.py" "${words[0]}" "$state/token" "$state/credentials" >"$state/cluster.new"
+"$python" "$here/render.py" "${words[0]}" "$state/token" "$state/credentials" "$LGC_IMAGE" >"$state/cluster.new"
 "$python" "$here/cost.py" "$state/cluster.new" "${words[1]}"
 mv "$state/cluster.new" "$state/cluster.yaml"
 if ! $yes && ! $dry_run; then

@@ -23,10 +23,15 @@ for stage in "${stages[@]}"; do
 done
 
 found=$(kubectl -n lgc get raycluster lgc --ignore-not-found -o name)
-if [ -z "$found" ]; then
-  trap 'kubectl -n lgc delete raycluster lgc --wait=false >&2' EXIT
-  kubectl apply -k "$here/overlays/$overlay/cluster"
-fi
+partial=""
+end() {
+  if [ -n "$partial" ]; then rm -rf "$partial"; fi
+  if [ -z "$found" ]; then kubectl -n lgc delete raycluster lgc --wait=false >&2; fi
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+if [ -z "$found" ]; then kubectl apply -k "$here/overlays/$overlay/cluster"; fi
 head=""
 for _ in $(seq 1 "${LGC_POLL_TRIES:-60}"); do
   head=$(kubectl -n lgc get pod -l ray.io/cluster=lgc,ray.io/node-type=head -o name)
@@ -38,5 +43,9 @@ if [ -z "$head" ]; then
   exit 1
 fi
 kubectl -n lgc wait --for=condition=Ready --timeout=15m "$head" >&2
-kubectl -n lgc exec "$head" -c ray-head -- tar -C /opt/lgc -cf - "${stages[@]/#/outputs/}" | tar -xf -
+# what comes only in part stays out of outputs/, where it would pass for a result
+mkdir -p outputs
+partial=$(mktemp -d outputs/.fetch-XXXXXX)
+kubectl -n lgc exec "$head" -c ray-head -- tar -C /opt/lgc -cf - "${stages[@]/#/outputs/}" | tar -C "$partial" -xf -
+for stage in "${stages[@]}"; do mv "$partial/outputs/$stage" outputs/; done
 printf '%s written\n' "${stages[@]/#/outputs/}"

@@ -136,12 +136,13 @@ up() {
   if ! alive head; then
     local port dashboard client
     port=$(free_port) dashboard=$(free_port) client=$(free_port)
-    # Ray puts sockets below its folder, whose path must stay short
+    # Ray puts sockets below its folder, whose path must stay short, and opens it to all users of this machine, though
+    # its logs name the environment of what it runs: so it lies in a folder that nobody else may enter
     [ -s "$state/folder" ] || mktemp -d /tmp/lgc-ray-XXXXXX >"$state/folder"
     if [ "${LGC_NAMESPACES:-false}" = true ] && [ -z "$(bridge)" ]; then make_bridge; fi
     echo "$(address 0):$port" >"$state/address"
     start head "$(address 0)" --head --port="$port" --num-cpus=0 --include-dashboard="${LGC_DASHBOARD:-true}" --dashboard-host=127.0.0.1 \
-      --dashboard-port="$dashboard" --ray-client-server-port="$client" --temp-dir="$(cat "$state/folder")"
+      --dashboard-port="$dashboard" --ray-client-server-port="$client" --temp-dir="$(cat "$state/folder")/ray"
   fi
   local number
   for number in $(seq 1 "$nodes"); do worker "$number"; done

@@ -1,12 +1,13 @@
-"""Load on MLflow, PostgreSQL and the S3 store as a sweep's workers make it, and what saturates first:
+"""Load on MLflow, PostgreSQL and the S3 store as the workers of many nodes make it, and what saturates first:
 
     lgc services up
-    python infra/scaling/load.py runs/services --workers 256 --seconds 60
+    python infra/scaling/load.py runs/services --trackers 256 --seconds 60
 
-Three phases, each bounded: a sweep (real trackers, each recording into a run of its own at a trial's rate), the
-capacity for records (requests back to back), and the capacity for checkpoints (objects back to back). The load comes
-from the same machine, so its own share of the cores is printed too: what counts is the CPU time that each service
-needs for a request, and which of them uses most. Leaves its runs in the experiment ``load`` and no object behind.
+Three phases, each bounded: trackers (real ones, at a steady rate, as one worker of each node has one; but each
+records into a run of its own, where the nodes of one training share theirs), the capacity for records (requests back
+to back), and the capacity for checkpoints (objects back to back). The load comes from the same machine, so its own
+share of the cores is printed too: what counts is the CPU time that each service needs for a request, and which of
+them uses most. Leaves its runs in the experiment ``load`` and no object behind.
 """
 
 from __future__ import annotations
@@ -74,39 +75,39 @@ def _tree_seconds(pid: int) -> float:
     return total
 
 
-def sweep(layout: Layout, workers: int, seconds: float, interval: float, metrics: int) -> dict[str, Any]:
-    """Each worker records ``metrics`` values every ``interval`` seconds, at a moment of its own."""
-    label, ids = _new_runs(layout, workers)
+def trackers(layout: Layout, count: int, seconds: float, interval: float, metrics: int) -> dict[str, Any]:
+    """Each tracker records ``metrics`` values every ``interval`` seconds, at a moment of its own."""
+    label, ids = _new_runs(layout, count)
     values = {f"train/metric{index}": float(index) for index in range(metrics)}
-    recorded, stop = [0] * workers, time.monotonic() + seconds
+    recorded, stop = [0] * count, time.monotonic() + seconds
     with tempfile.TemporaryDirectory() as folder:
-        trackers = [
+        opened = [
             MlflowTracker(RunAddress(layout.tracking_uri, run), Path(folder, f"{index}"))
             for index, run in enumerate(ids)
         ]
 
         def work(index: int) -> None:
-            due = time.monotonic() + interval * index / workers
+            due = time.monotonic() + interval * index / count
             while due < stop:
                 time.sleep(max(0.0, due - time.monotonic()))
-                trackers[index].metrics(values, recorded[index] + 1)
+                opened[index].metrics(values, recorded[index] + 1)
                 recorded[index] += 1
                 due += interval
 
         with measured(layout) as usage:
-            threads = [threading.Thread(target=work, args=(index,)) for index in range(workers)]
+            threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
             in_time, began = _rows(layout, label), time.monotonic()
             with ThreadPoolExecutor(4) as pool:  # closing looks at the disk often: not all of them at once
-                complaints = [line for line in pool.map(lambda one: one.close(300.0), trackers) if line]
+                complaints = [line for line in pool.map(lambda one: one.close(300.0), opened) if line]
             drained = time.monotonic() - began
     rows, rows_a_record = _rows(layout, label), metrics + 1  # the tracker adds how far it is
     records = sum(recorded)
     return {
-        "workers": workers,
+        "trackers": count,
         "records": records,
         "records_per_second": records / seconds,
         "delivered_while_running": in_time / (records * rows_a_record),
@@ -230,10 +231,10 @@ def main() -> None:
     """Run the phases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder of `lgc services up`")
-    parser.add_argument("--workers", type=int, default=256)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the sweep; the other steps take a fifth each")
-    parser.add_argument("--only", choices=("records", "sweep", "objects"), help="one phase instead of all")
-    parser.add_argument("--interval", type=float, default=5.0, help="seconds between two records of a trial")
+    parser.add_argument("--trackers", type=int, default=256)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the trackers; other steps take a fifth each")
+    parser.add_argument("--only", choices=("records", "trackers", "objects"), help="one phase instead of all")
+    parser.add_argument("--interval", type=float, default=5.0, help="seconds between two records of a tracker")
     parser.add_argument("--metrics", type=int, default=14, help="values in a record")
     parser.add_argument("--checkpoint-bytes", type=int, default=24_000_000)
     given = parser.parse_args()
@@ -244,14 +245,14 @@ def main() -> None:
     except LgcError as error:
         sys.exit(f"error: {error}")
     os.environ.update(environment(layout))
-    step, wanted = given.seconds / 5, {given.only} if given.only else {"records", "sweep", "objects"}
+    step, wanted = given.seconds / 5, {given.only} if given.only else {"records", "trackers", "objects"}
     if "records" in wanted:
         os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "600"
         for connections, metrics in ((1, given.metrics), (4, given.metrics), (16, given.metrics), (4, 900)):
             show("records", records(layout, connections, metrics, step))
         del os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]  # trackers have their own patience
-    if "sweep" in wanted:
-        show("sweep", sweep(layout, given.workers, given.seconds, given.interval, given.metrics))
+    if "trackers" in wanted:
+        show("trackers", trackers(layout, given.trackers, given.seconds, given.interval, given.metrics))
     if "objects" in wanted:
         for connections in (1, 4, 16):
             show("objects", objects(layout, connections, given.checkpoint_bytes, step))

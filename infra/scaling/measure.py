@@ -1,7 +1,8 @@
 """What one worker of `train_codec` leaves behind, measured:  python infra/scaling/measure.py [tiny] [base]
 
-Two steps on a few small faces with every term on: size of a checkpoint, values in a record, and the S3 requests that
-storing a checkpoint takes when Ray does it (counted by moto's server; needs the packages for training and moto).
+Two steps on a few small faces with every term on (``terms_off`` names those whose weights are missing): size of a
+checkpoint, values in a record, and the S3 requests that storing a checkpoint takes when Ray does it (counted by
+moto's server; needs the packages for training and moto).
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from lgc.config.schema import StorageConfig
 from lgc.data.prepare import prepare
 from lgc.data.synthetic import write_dataset
 from lgc.launch.ports import free_ports
-from lgc.launch.storage import ray_storage
+from lgc.launch.storage import open_store
 from lgc.tracking.base import NullTracker
 from lgc.training.context import LocalContext
+from lgc.training.identity import Identity
 from lgc.training.trainer import fit
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -59,7 +61,8 @@ def train(model: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     config = parse(compose([*SETTINGS, f"model={model}"], CONF))
     context, recorder = LocalContext(folder / "runs", show_bar=False), Recorder()
     stage = make_stage("train_codec", config, paths, context)
-    fit(stage.state, stage.loader, stage.settings, context, recorder, stage.validator, name="m", fingerprint="m")
+    identity = Identity({"purpose": "measure"})
+    fit(stage.state, stage.loader, stage.settings, context, recorder, stage.validator, name="m", identity=identity)
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
     sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir())}
@@ -72,6 +75,7 @@ def train(model: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         "checkpoint_files": sizes,
         "metrics_per_record": recorder.counts["train"],
         "metrics_per_validation": recorder.counts["val"],
+        "terms_off": list(stage.terms_off),
     }
 
 
@@ -98,7 +102,7 @@ def upload(checkpoint: Path) -> dict[str, int]:
         storage = StorageConfig(
             endpoint=f"http://127.0.0.1:{port}", region="us-east-1", bucket="lgc", path_style=True
         )
-        store = ray_storage(storage, "s3://lgc/runs")["storage_filesystem"]
+        store = open_store(storage, "s3://lgc/runs").filesystem
         import boto3
 
         boto3.client("s3", endpoint_url=storage.endpoint, region_name="us-east-1").create_bucket(Bucket="lgc")

@@ -3,7 +3,8 @@
     python infra/scaling/model.py [NAME=VALUE ...]     the tables, with other assumptions if some are given
     python infra/scaling/model.py --write              the tables of docs/scaling.md
 
-``constants.yaml`` has the constants; how often stages log and checkpoint stands in ``conf/budget/gpu.yaml``.
+``constants.yaml`` has the constants; how often stages log and checkpoint stands in ``conf/budget/gpu.yaml``, how
+often nodes say how busy they are in ``conf/tracking/server.yaml``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class Constants:
     checkpoint_requests: int
     """S3 requests for storing a checkpoint and dropping an older one."""
     metrics_per_record: int
+    system_metrics_per_node: int
+    """In a record of how busy a node is, beside those of its GPUs."""
+    system_metrics_per_gpu: int
     mlflow_cpu_per_request: float
     """CPU time of the MLflow server for one request with one record."""
     postgres_cpu_per_request: float
@@ -44,6 +48,7 @@ class Constants:
     images_per_second: float
     """Of one GPU alone."""
     batch_per_gpu: int
+    gpus_per_node: int
     network_bytes_per_second: float
     """Between nodes, for each GPU."""
     hop_seconds: float
@@ -55,6 +60,8 @@ class Constants:
     """Steps between two records."""
     checkpoint_every: int
     """Samples between two checkpoints."""
+    system_seconds: float
+    """Between two records of how busy a node is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,6 @@ class Training:
     images_per_second: float
     efficiency: float
     """Of N GPUs against N times one."""
-    records_per_second: float
     checkpoint_interval: float
     checkpoint_share: float
     """Part of the time that everybody waits for uploads."""
@@ -75,16 +81,23 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Sweep:
-    """As many trials as GPUs, each on one."""
+class Records:
+    """What one such run sends to MLflow: steps from the first worker, and how busy it is from one worker a node."""
 
-    records_per_second: float
+    steps_per_second: float
+    nodes_per_second: float
     rows_per_second: float
     mlflow_cores: float
     mlflow_workers: int
     postgres_cores: float
-    store_cores: float
     database_bytes_per_day: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """As many trials as GPUs, each on one. They record nothing while they train: MLflow gets a record a trial."""
+
+    store_cores: float
     s3_requests_per_second: float
     s3_bytes_per_second: float
 
@@ -92,15 +105,13 @@ class Sweep:
 def training(gpus: int, c: Constants) -> Training:
     """Batches of ``batch_per_gpu`` on each GPU; gradients go round a ring after the step, hidden behind nothing."""
     compute = c.batch_per_gpu / c.images_per_second
-    hops = 2 * (gpus - 1)
-    reduce = hops / gpus * 4 * c.parameters / c.network_bytes_per_second + hops * c.hop_seconds
-    rate = gpus * c.batch_per_gpu / (compute + reduce)
+    step = compute + _reduce_seconds(gpus, c)
+    rate = gpus * c.batch_per_gpu / step
     upload = c.checkpoint_bytes / c.upload_bytes_per_second
     interval = c.checkpoint_every / rate + upload
     return Training(
         images_per_second=rate * (1 - upload / interval),
-        efficiency=compute / (compute + reduce),
-        records_per_second=1 / (c.log_every * (compute + reduce)),
+        efficiency=compute / step,
         checkpoint_interval=interval,
         checkpoint_share=upload / interval,
         s3_requests_per_second=c.checkpoint_requests / interval,
@@ -109,39 +120,56 @@ def training(gpus: int, c: Constants) -> Training:
     )
 
 
-def sweep(gpus: int, c: Constants) -> Sweep:
-    """Trials log and checkpoint each on its own, at a rate that one GPU sets."""
-    records = gpus * c.images_per_second / (c.batch_per_gpu * c.log_every)
-    rows = records * (c.metrics_per_record + 1)  # the tracker adds how far it is
-    one = training(1, c)
-    written_bytes = gpus * one.s3_bytes_per_second
-    cores = records * c.mlflow_cpu_per_request
-    return Sweep(
-        records_per_second=records,
+def _reduce_seconds(gpus: int, c: Constants) -> float:
+    hops = 2 * (gpus - 1)
+    return hops / gpus * 4 * c.parameters / c.network_bytes_per_second + hops * c.hop_seconds
+
+
+def records(gpus: int, c: Constants) -> Records:
+    """Each a request of its own, as long as the server keeps up."""
+    nodes = math.ceil(gpus / c.gpus_per_node)
+    steps = 1 / (c.log_every * (c.batch_per_gpu / c.images_per_second + _reduce_seconds(gpus, c)))
+    looks = nodes / c.system_seconds
+    # the tracker adds to each record how far it is
+    system = nodes * (c.system_metrics_per_node + 1) + gpus * c.system_metrics_per_gpu
+    rows = steps * (c.metrics_per_record + 1) + system / c.system_seconds
+    cores = (steps + looks) * c.mlflow_cpu_per_request
+    return Records(
+        steps_per_second=steps,
+        nodes_per_second=looks,
         rows_per_second=rows,
         mlflow_cores=cores,
         mlflow_workers=math.ceil(cores / c.busy),
-        postgres_cores=records * c.postgres_cpu_per_request,
-        store_cores=written_bytes * c.store_cpu_per_byte,
+        postgres_cores=(steps + looks) * c.postgres_cpu_per_request,
         database_bytes_per_day=rows * c.bytes_per_metric * 86400,
+    )
+
+
+def sweep(gpus: int, c: Constants) -> Sweep:
+    """Trials checkpoint each on its own, at a rate that one GPU sets."""
+    one = training(1, c)
+    written_bytes = gpus * one.s3_bytes_per_second
+    return Sweep(
+        store_cores=written_bytes * c.store_cpu_per_byte,
         s3_requests_per_second=gpus * one.s3_requests_per_second,
         s3_bytes_per_second=written_bytes,
     )
 
 
 def load(changes: Mapping[str, float] | None = None) -> Constants:
-    """``constants.yaml`` and the budget; ``changes`` replace assumptions, ValueError for what is none."""
+    """``constants.yaml`` and settings; ``changes`` replace assumptions, ValueError for what is none."""
     given = yaml.safe_load((HERE / "constants.yaml").read_text(encoding="utf-8"))
     settings = yaml.safe_load((ROOT / "conf/budget/gpu.yaml").read_text(encoding="utf-8"))["train_codec"]["settings"]
     budget = {name: settings[name] for name in ("log_every", "checkpoint_every")}
-    free = given["assumed"] | budget
+    tracking = yaml.safe_load((ROOT / "conf/tracking/server.yaml").read_text(encoding="utf-8"))
+    free = given["assumed"] | budget | {"system_seconds": tracking["system_seconds"]}
     if unknown := set(changes or {}) - set(free):
         raise ValueError(f"{', '.join(sorted(unknown))}: not an assumption; there are {', '.join(sorted(free))}")
     return Constants(**{**given["measured"], **free, **(changes or {})})
 
 
 def tables(c: Constants) -> str:
-    """Both tables as Markdown."""
+    """All tables as Markdown."""
     return "\n".join(
         [
             "One training on all GPUs (`runtime.workers=N`, the batch grows with N):",
@@ -151,7 +179,6 @@ def tables(c: Constants) -> str:
                 {
                     "images/s": lambda t: _two(t.images_per_second),
                     "efficiency": lambda t: f"{t.efficiency:.0%}",
-                    "records/s to MLflow": lambda t: _two(t.records_per_second),
                     "seconds between checkpoints": lambda t: (
                         f"{t.checkpoint_interval:,.2g}"
                         if t.checkpoint_interval < 10
@@ -164,18 +191,27 @@ def tables(c: Constants) -> str:
                 },
             ),
             "",
-            "A sweep of as many trials as GPUs:",
+            "What it sends to MLflow:",
+            "",
+            *_table(
+                [(n, records(n, c)) for n in GPUS],
+                {
+                    "records/s of steps": lambda r: _two(r.steps_per_second),
+                    "of nodes": lambda r: _two(r.nodes_per_second),
+                    "metrics/s": lambda r: _two(r.rows_per_second),
+                    "cores for MLflow": lambda r: _two(r.mlflow_cores),
+                    "`--workers`": lambda r: f"{r.mlflow_workers}",
+                    "cores for PostgreSQL": lambda r: _two(r.postgres_cores),
+                    "database, GB/day": lambda r: _two(r.database_bytes_per_day / 1e9),
+                },
+            ),
+            "",
+            "A sweep of as many trials as GPUs, which sends MLflow one record a trial:",
             "",
             *_table(
                 [(n, sweep(n, c)) for n in GPUS],
                 {
-                    "records/s to MLflow": lambda s: _two(s.records_per_second),
-                    "metrics/s": lambda s: _two(s.rows_per_second),
-                    "cores for MLflow": lambda s: _two(s.mlflow_cores),
-                    "`--workers`": lambda s: f"{s.mlflow_workers}",
-                    "cores for PostgreSQL": lambda s: _two(s.postgres_cores),
                     "cores for SeaweedFS": lambda s: _two(s.store_cores),
-                    "database, GB/day": lambda s: _two(s.database_bytes_per_day / 1e9),
                     "S3 requests/s": lambda s: _two(s.s3_requests_per_second),
                     "S3 MB/s": lambda s: _two(s.s3_bytes_per_second / 1e6),
                 },

@@ -30,7 +30,7 @@ from lgc.build.stages import make_stage
 from lgc.config.load import load, read_raw, write_params
 from lgc.config.paths import METRICS, Paths
 from lgc.data.loader import Batch, TrainingLoader
-from lgc.errors import LgcError
+from lgc.errors import LgcError, last_line
 from lgc.launch.cluster import local_cluster
 from lgc.launch.inputs import materialise, publish, stage_inputs
 from lgc.launch.storage import apply, open_store
@@ -262,8 +262,8 @@ def _run(arguments: list[str], root: Path, variables: Mapping[str, str]) -> str:
         check=False,
     )  # fmt: skip
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no message"]
-        raise LgcError(f"bench train: {' '.join(arguments[-2:])} failed: {lines[-1].removeprefix('error: ')}")
+        reason = last_line(done.stderr).removeprefix("error: ")
+        raise LgcError(f"bench train: {' '.join(arguments[-2:])} failed: {reason}")
     return done.stdout
 
 

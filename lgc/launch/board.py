@@ -73,6 +73,17 @@ def open_board() -> Any:
     return ray.remote(Board).options(num_cpus=0, scheduling_strategy=here).remote()
 
 
+def taken(board: Any) -> Progress | None:
+    """What the board says now; None where it does not answer in time, as on a busy machine."""
+    import ray
+
+    try:
+        state: Progress = ray.get(board.take.remote(), timeout=5)
+    except Exception:  # training goes on, and the next look is soon
+        return None
+    return state
+
+
 class BoardBar:
     """The worker's side of the bar; sends at most twice a second and never waits."""
 
@@ -120,11 +131,7 @@ class Display:
                 self._bar.close()
 
     def _draw(self) -> None:
-        import ray
-
-        try:
-            state: Progress = ray.get(self._board.take.remote(), timeout=5)
-        except Exception:  # a busy machine may not answer in time; training goes on, and the next look is soon
+        if (state := taken(self._board)) is None:
             return
         for line in state.lines:
             tqdm.write(line)

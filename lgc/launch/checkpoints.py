@@ -7,8 +7,10 @@ again. A power cut in the middle of either would end the run; what is whole lies
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,21 @@ from lgc.training.state import newest_whole, read_state
 
 _ACCOUNT: Final = "checkpoint_manager_snapshot.json"
 _PREFIX: Final = "checkpoint_"
-"""Of Ray's folders; the time follows, so that their names stand in order."""
+_OURS: Final = re.compile(rf"{_PREFIX}\d{{12}}_\d+")
+"""What :func:`name_of` makes; earlier versions left the name to Ray."""
+
+
+def name_of(samples: int) -> str:
+    """Name of a new checkpoint's folder, which stands behind those of fewer samples.
+
+    Ray's would tell the local time, which goes back an hour in autumn, and which nodes need not agree on. Samples
+    that are reached again, after a damaged checkpoint, get another folder.
+    """
+    return f"{_PREFIX}{samples:012d}_{time.time_ns()}"
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return _OURS.fullmatch(name) is not None, name
 
 
 def stored(store: Store, run: str) -> list[str]:
@@ -27,7 +43,8 @@ def stored(store: Store, run: str) -> list[str]:
     from pyarrow.fs import FileSelector
 
     found = store.filesystem.get_file_info(FileSelector(f"{store.folder}/{run}", allow_not_found=True))
-    return sorted(one.path for one in found if one.base_name.startswith(_PREFIX) and not one.is_file)
+    folders = [one for one in found if one.base_name.startswith(_PREFIX) and not one.is_file]
+    return [one.path for one in sorted(folders, key=lambda one: _order(one.base_name))]
 
 
 def copied(store: Store, place: str) -> Path:
@@ -106,7 +123,7 @@ def mend_account(store: Store, run: str) -> None:
     except (ValueError, KeyError, TypeError):
         named = None
     usable = named is not None and named <= there
-    if not usable or (named and not _is_whole(store, f"{store.folder}/{run}/{max(named)}")):
+    if not usable or (named and not _is_whole(store, f"{store.folder}/{run}/{max(named, key=_order)}")):
         store.filesystem.delete_file(account)
 
 

@@ -18,8 +18,9 @@ from typing import Final
 
 import psutil
 
-from lgc.errors import TrainingError
+from lgc.errors import TrainingError, last_line
 from lgc.launch.cores import cores
+from lgc.launch.credentials import INHERITED, seal
 from lgc.launch.interrupts import on_signals
 from lgc.launch.ports import free_ports
 from lgc.repeat import repeatedly
@@ -29,7 +30,7 @@ _LOOK_SECONDS: Final = 2.0
 _HELPERS_NICENESS: Final = 10
 _SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
 """Bytes that the path of a socket may have."""
-_RAYS_PART: Final = "/lgc-ray-12345678/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store"
+_RAYS_PART: Final = "/lgc-ray-12345678/ray/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store"
 """Of its longest one, below the folder for temporary files."""
 _KEEP: Final = ("ray::RayTrainWorker", "ray::IDLE")
 DRIVER_ENVIRONMENT: Final = {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0", "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5"}
@@ -68,7 +69,8 @@ def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
             str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--disable-usage-stats",
             "--node-ip-address=127.0.0.1", f"--port={port}", f"--ray-client-server-port={client}",
             *dashboard, f"--num-cpus={cores()}",
-            f"--temp-dir={folder}", "--object-store-memory=200000000",
+            # Ray opens its own folder, logs and all, to every user of the machine; the one around it is ours alone
+            f"--temp-dir={folder}/ray", "--object-store-memory=200000000",
         ]  # fmt: skip
         log = Path(folder) / "head.log"
         with log.open("wb") as output:
@@ -83,7 +85,8 @@ def local_cluster(job_server: int | None = None) -> Iterator[dict[str, str]]:
             leave.allow()
             _wait_until_up(head, port, log)
             with _helpers_behind(head.pid):
-                yield {"RAY_ADDRESS": f"127.0.0.1:{port}", **DRIVER_ENVIRONMENT, **access}
+                address = f"127.0.0.1:{port}"
+                yield {"RAY_ADDRESS": address, INHERITED: seal(address), **DRIVER_ENVIRONMENT, **access}
         finally:
             leave.forbid()
             _end(head)
@@ -172,8 +175,9 @@ def _wait_until_up(head: subprocess.Popen[bytes], port: int, log: Path) -> None:
         if b"Ray runtime started" in log.read_bytes():
             return
         time.sleep(0.2)
-    tail = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no output"]
-    raise TrainingError(f"Ray did not start on port {port}: {tail[0]}")
+    raise TrainingError(
+        f"Ray did not start on port {port}: {last_line(log.read_text(errors='replace'), 'no output')}"
+    )
 
 
 def _end(head: subprocess.Popen[bytes]) -> None:

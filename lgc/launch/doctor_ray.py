@@ -19,6 +19,7 @@ from lgc.errors import TrainingError, first_line
 from lgc.launch import storage
 from lgc.launch.doctor import disk, perceptual_nets, shared_memory, store, tracking
 from lgc.launch.finding import Finding
+from lgc.launch.growth import may_grow
 from lgc.launch.jobs import ask_job, is_job_server
 from lgc.launch.ray_train import connect
 from lgc.launch.room import publishes
@@ -53,10 +54,14 @@ def cluster(config: Config, shared: Path) -> Iterator[Finding]:
     kind = "GPU" if config.runtime.device == "cuda" else "CPU"
     nodes = [node for node in ray.nodes() if node["Alive"]]
     detail = f"{address}: {len(nodes)} nodes, {have.get('CPU', 0):.0f} CPU, {have.get('GPU', 0):.0f} GPU"
-    if have.get(kind, 0) < workers:
+    if (there := have.get(kind, 0)) >= workers:
+        yield Finding("Ray", "ok", detail)
+    elif may_grow():  # where GPUs cost, a cluster has none of them before a stage asks
+        detail += f"; {there:.0f} of {workers} {kind}s now"
+        yield Finding("Ray", "warning", detail, "an autoscaler may bring them, Ray waits; else lower runtime.workers")
+    else:
         yield Finding("Ray", "failed", f"{detail}; runtime.workers is {workers}", f"add nodes or lower it ({kind})")
         return
-    yield Finding("Ray", "ok", detail)
     for node in nodes:
         if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0):
             yield _node(node, config, shared)
@@ -68,9 +73,8 @@ def _by_job(config: Config, address: str, shared: Path) -> Iterator[Finding]:
     """The same look, from inside the cluster."""
     plan = {"action": "examine", "config": asdict(config), "shared": str(shared)}
     try:
-        said = ask_job(
-            address, plan, storage.worker_environment(config.storage), f"lgc-doctor-{uuid.uuid4().hex[:12]}"
-        )
+        environment = storage.worker_environment(config.storage, address)
+        said = ask_job(address, plan, environment, f"lgc-doctor-{uuid.uuid4().hex[:12]}")
     except TrainingError as error:
         remedy = "check runtime.address, that the cluster runs, and RAY_AUTH_TOKEN"
         yield Finding("Ray", "failed", str(error), remedy)
@@ -87,7 +91,7 @@ def _node(node: Mapping[str, Any], config: Config, shared: Path) -> Finding:
     name = f"node {node['NodeManagerAddress']} {node['NodeID'][:6]}"
     look = ray.remote(num_cpus=0)(_look).options(
         scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
-        runtime_env={"env_vars": storage.worker_environment(config.storage)},
+        runtime_env={"env_vars": storage.worker_environment(config.storage, config.runtime.address)},
     )
     present = [path.name for path in _backbones(config) if path.is_file()]
     before = time.time()
@@ -150,7 +154,7 @@ def _backbones(config: Config) -> list[Path]:
 def _all_reduce(config: Config, kind: str) -> Finding:
     """Each worker contributes its rank plus one; every worker must get the sum.
 
-    Not tried where others have what the workers need of ``kind``: Ray would wait for it for as long as they do.
+    Not tried where what the workers need of ``kind`` is not there, or others have it: Ray would wait for it.
     """
     import ray
     from ray.train import RunConfig, ScalingConfig
@@ -162,7 +166,8 @@ def _all_reduce(config: Config, kind: str) -> Finding:
     backend = "nccl" if use_gpu else "gloo"
     if (free := ray.available_resources().get(kind, 0)) < workers:
         detail = f"not tried: {free:.0f} {kind} free, runtime.workers is {workers}"
-        return Finding(backend, "warning", detail, "run `lgc doctor` again when others are done (`ray status`)")
+        remedy = "run `lgc doctor` again when they are there and free (`ray status`)"
+        return Finding(backend, "warning", detail, remedy)
     start = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="lgc-doctor-") as folder:

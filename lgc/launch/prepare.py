@@ -7,6 +7,7 @@ from tqdm import tqdm
 from lgc.build.data import prepare_data
 from lgc.config.load import load
 from lgc.config.paths import Paths
+from lgc.launch.cores import cores
 from lgc.progress import make_bar
 
 
@@ -22,7 +23,7 @@ def run_prepare() -> None:
         bars[what].update(done - bars[what].n)
 
     try:
-        manifest = prepare_data(config.data, paths, config.runtime.prepare_workers, progress)
+        manifest = prepare_data(config.data, paths, min(config.runtime.prepare_workers, cores()), progress)
     finally:
         for bar in bars.values():
             bar.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -19,14 +20,16 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from lgc.config.schema import Config
+from lgc.config.schema import Config, StorageConfig
 from lgc.errors import EngineFailure, TrainingError
 from lgc.launch.board import BoardBar, Display, open_board
-from lgc.launch.checkpoints import copied, mend_account, newest
-from lgc.launch.cluster import QUIET, new_access
+from lgc.launch.checkpoints import copied, mend_account, name_of, newest
+from lgc.launch.cluster import QUIET, new_access, short_folder
 from lgc.launch.cores import cores
+from lgc.launch.credentials import INHERITED, seal
 from lgc.launch.inputs import Store
 from lgc.launch.interrupts import first_asks, in_thread
+from lgc.launch.restarts import watch_progress
 from lgc.launch.storage import open_store, ray_storage, reaching, worker_environment
 from lgc.launch.worker import NOBODY, Audience, Job, fetched, train
 from lgc.repeat import repeatedly
@@ -75,10 +78,10 @@ def run_ray(
         Interrupted: Ctrl-C; a checkpoint was written first, unless no worker was there to write one.
     """
     runtime = config.runtime
-    # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
-    environment = {**worker_environment(config.storage), "OMP_NUM_THREADS": str(job.threads)}
     # before Ray is imported here: it reads its environment then; the controller, too, writes to the storage
-    connect(address, worker_environment(config.storage) if config.storage.bucket else {})
+    connect(address, config.storage if config.storage.bucket else None)
+    # Ray sets one OpenMP thread a worker, and raising the number later in the process is slower than this
+    environment = {**worker_environment(config.storage, address), "OMP_NUM_THREADS": str(job.threads)}
     import ray
     from ray import train as ray_train
     from ray.train.torch import TorchTrainer
@@ -110,7 +113,7 @@ def run_ray(
             worker_runtime_env={"env_vars": environment},
             failure_config=ray_train.FailureConfig(max_failures=runtime.max_failures),
             checkpoint_config=ray_train.CheckpointConfig(num_to_keep=2),
-            callbacks=list(audience.callbacks),
+            callbacks=[*audience.callbacks, *([watch_progress()] if runtime.max_failures < 0 else [])],
         ),
         torch_config=NodeTorchConfig(backend="nccl" if use_gpu else "gloo"),
     )
@@ -181,10 +184,10 @@ def _room() -> str:
     return f"Ray starts them, or waits for room: {found} free (`ray status` says more)"
 
 
-def connect(address: str | None, environment: Mapping[str, str] | None = None, dashboard: bool = False) -> None:
+def connect(address: str | None, storage: StorageConfig | None = None, dashboard: bool = False) -> None:
     """Join a running cluster, or start Ray on this machine for as long as this process lives.
 
-    ``environment`` is for whatever this process starts there. A Ray of our own goes without its ``dashboard``, ten
+    Whatever this process starts there finds ``storage``. A Ray of our own goes without its ``dashboard``, ten
     processes that nobody looks at; but without it, trials of Tune that were stopped kept their place.
     """
     set_environment(address)
@@ -193,16 +196,37 @@ def connect(address: str | None, environment: Mapping[str, str] | None = None, d
     if ray.is_initialized():
         return
     where = address or os.environ.get("RAY_ADDRESS") or "local"
+    own: dict[str, Any] = {}
+    if where == "local":
+        os.environ[INHERITED] = seal("")
+        own = {"num_cpus": cores(), "include_dashboard": dashboard, "_temp_dir": _private_folder()}
+    environment = worker_environment(storage, address) if storage else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ray.init(
             address=where,
-            num_cpus=cores() if where == "local" else None,
-            include_dashboard=dashboard if where == "local" else None,
-            runtime_env={"env_vars": dict(environment)} if environment else None,
+            **own,
+            runtime_env={"env_vars": environment} if environment else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+
+
+def _private_folder() -> str:
+    """Where a Ray of this process keeps its files: it lets every user into its own folder, but not into that around.
+
+    Removed when the process ends, after Ray.
+    """
+    import ray
+
+    around = tempfile.mkdtemp(prefix="lgc-ray-", dir=short_folder())
+
+    def remove() -> None:
+        ray.shutdown()
+        shutil.rmtree(around, ignore_errors=True)
+
+    atexit.register(remove)
+    return f"{around}/ray"
 
 
 def set_environment(address: str | None) -> None:
@@ -289,7 +313,7 @@ class RayContext:
         """A barrier for all workers; Ray uploads the folder before this returns."""
         given = None if checkpoint is None else self._train.Checkpoint.from_directory(str(checkpoint))
         try:
-            self._train.report(dict(metrics), checkpoint=given)
+            self._train.report(dict(metrics), checkpoint=given, checkpoint_dir_name=name_of(int(metrics["samples"])))
         finally:
             if checkpoint is not None:
                 shutil.rmtree(checkpoint, ignore_errors=True)

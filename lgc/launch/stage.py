@@ -154,7 +154,7 @@ def _train(job: Job, config: Config, paths: Paths, audience: Audience) -> Path:
     if as_job:
         assert runtime.address is not None
         job = replace(job, journal=f"~/.cache/lgc/journal/{name}")
-        environment = storage.worker_environment(config.storage)
+        environment = storage.worker_environment(config.storage, runtime.address)
         store = storage.open_store(config.storage, where)
         return train_as_job(job, runtime.address, where, store, name, environment)
     from lgc.launch.ray_train import run_ray

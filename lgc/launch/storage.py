@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from lgc.config.schema import StorageConfig
 from lgc.errors import EngineFailure, first_line
+from lgc.launch.credentials import to_tell
 from lgc.launch.inputs import Store
 
-_PASSED_ON = (
-    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "LGC_WEIGHTS",
-    "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
-)  # fmt: skip
+_PASSED_ON: Final = ("AWS_PROFILE", "LGC_WEIGHTS")
 
 
 def environment(storage: StorageConfig) -> dict[str, str]:
@@ -42,12 +40,14 @@ def apply(storage: StorageConfig) -> None:
         os.environ.setdefault(name, value)
 
 
-def worker_environment(storage: StorageConfig) -> dict[str, str]:
-    """What Ray workers need: the endpoint, this process's credentials if it has any, where weights are.
+def worker_environment(storage: StorageConfig, address: str | None) -> dict[str, str]:
+    """What workers of the Ray at ``address``, or else at ``RAY_ADDRESS``, need to be told.
 
-    Nodes with a role of their own (an instance profile) need no credentials from here.
+    The endpoint, where weights are, and this process's credentials if it has any and they do not have them anyway.
+    Nodes with a role of their own (an instance profile) need none from here.
     """
-    return environment(storage) | {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return environment(storage) | passed_on | to_tell(address)
 
 
 def ray_storage(store: Store, uri: str) -> Mapping[str, Any]:

@@ -22,14 +22,15 @@ AWS = Path(__file__).parents[2] / "infra" / "aws"
 TERRAFORM = AWS / "terraform"
 TODAY = datetime.date.today()
 SETTINGS: dict[str, Any] = {
-    "name": "lgc", "region": "eu-test-1", "image": "registry.example.org/lgc/lgc:0.1.0-cuda",
+    "name": "lgc", "region": "eu-test-1",
     "registry": "registry.example.org", "registry_prefix": "registry.example.org/lgc",
     "subnet": "subnet-1", "security_group": "sg-1", "bucket": "b",
     "head_profile": "arn:aws:iam::0:instance-profile/lgc-head", "efs_address": "fs-1.example.org",
     "worker_profile": "arn:aws:iam::0:instance-profile/lgc-worker", "machine_image": "ami-1", "key_name": "me",
     "ssh_private_key": "~/.ssh/me.pem", "head_type": "head.type", "worker_type": "gpu.type", "worker_cpus": 8,
-    "max_workers": 4, "use_internal_ips": False, "database": None,
+    "max_workers": 4, "use_internal_ips": False,
 }  # fmt: skip
+IMAGE = "registry.example.org/lgc/lgc:0.1.0-cuda-0123abc"
 
 
 def load(name: str) -> ModuleType:
@@ -48,7 +49,7 @@ cost, render = load("cost"), load("render")
 def cluster(tmp_path: Path) -> dict[str, Any]:
     (tmp_path / "token").write_text("t")
     (tmp_path / "credentials").write_text("")
-    return yaml.safe_load(render.render(SETTINGS, tmp_path / "token", tmp_path / "credentials"))
+    return yaml.safe_load(render.render(SETTINGS, tmp_path / "token", tmp_path / "credentials", IMAGE))
 
 
 def prices(**changes: Any) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def test_every_name_is_a_terraform_output() -> None:
         "NAMES",
         "token_file",
         "credentials_file",
+        "image",
     }
     outputs = set(re.findall(r'^output "(\w+)"', (TERRAFORM / "outputs.tf").read_text(), re.M))
     assert names <= outputs
@@ -112,7 +114,7 @@ def test_terraforms_wrapping_is_taken_off(tmp_path: Path) -> None:
 
 
 def test_the_estimate(cluster: dict[str, Any]) -> None:
-    found = dict(cost.estimate(cluster, prices(fixed_hourly={"database": 0.5}), TODAY))
+    found = dict(cost.estimate(cluster, prices(fixed_hourly={"nat_gateway": 0.5}), TODAY))
     assert found["idle, no workers"] == pytest.approx(2.5)
     assert found["all workers running"] == pytest.approx(2.0 + 4 * 3.0 + 0.5)
 
@@ -150,11 +152,14 @@ def script(tmp_path: Path, composed: Callable[..., str]) -> Script:
     environment = {
         **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(tmp_path / "log"),
         "LGC_AWS": str(tmp_path / "state"), "PYTHON": sys.executable, "LGC_POLL_SECONDS": "0", "LGC_DOWN_TRIES": "2",
+        "LGC_IMAGE": IMAGE,
     }  # fmt: skip
 
-    def run(name: str, *words: str, answer: str = "", left: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        name: str, *words: str, answer: str = "", left: str = "", **extra: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(AWS / name), *words], cwd=tmp_path, env={**environment, "LEFT": left}, input=answer,
+            [str(AWS / name), *words], cwd=tmp_path, env={**environment, "LEFT": left, **extra}, input=answer,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
 
@@ -181,6 +186,16 @@ def test_nothing_starts_without_a_yes_or_without_prices(script: Script, tmp_path
     assert done.returncode == 1
     assert "date: missing" in done.stderr
     assert calls(tmp_path) == []
+
+
+def test_machines_run_the_image_that_was_built(script: Script, tmp_path: Path) -> None:
+    done = script("up.sh", "settings.json", "prices.yaml", "--yes", LGC_IMAGE="")
+    assert (done.returncode, done.stderr) == (
+        1, "error: set LGC_IMAGE to the image that infra/docker/build.sh --push cuda named\n",
+    )  # fmt: skip
+    assert calls(tmp_path) == []
+    assert script("up.sh", "settings.json", "prices.yaml", "--yes").returncode == 0
+    assert yaml.safe_load((tmp_path / "state/cluster.yaml").read_text())["docker"]["image"] == IMAGE
 
 
 def test_up_submit_status_down(script: Script, tmp_path: Path) -> None:
@@ -251,10 +266,10 @@ def test_variants_are_refused_before_anything_is_submitted(
 
 def test_terraform_is_formatted_and_refuses_the_open_internet() -> None:
     everything = "".join(path.read_text() for path in TERRAFORM.glob("*.tf"))
-    assert "publicly_accessible         = false" in everything
     assert 'sse_algorithm = "aws:kms"' in everything
     assert '!contains(var.ssh_from, "0.0.0.0/0")' in everything
     assert 'actions   = ["*"]' not in everything
+    assert "aws_db_" not in everything  # nothing here starts an MLflow server that would use one
     if shutil.which("terraform") is None:
         pytest.skip("terraform is not installed: its form was not checked")
     done = subprocess.run(

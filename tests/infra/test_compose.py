@@ -80,6 +80,15 @@ def test_images_are_pinned_and_limited(file: dict[str, Any]) -> None:
         assert "no-new-privileges:true" in service["security_opt"]
 
 
+def test_our_image_is_made_by_build_sh_alone(file: dict[str, Any]) -> None:
+    """A build of compose's own would have another base than the digest that build.sh resolves."""
+    ours = [service for service in file["services"].values() if service["image"].startswith("lgc-")]
+    assert len(ours) == 2
+    assert all(service["pull_policy"] == "never" for service in ours)
+    assert not [service for service in file["services"].values() if "build" in service]
+    assert "infra/docker/build.sh mlflow" in (ROOT / "infra/README.md").read_text()
+
+
 def test_mlflow_waits_for_a_healthy_database_and_its_bucket(file: dict[str, Any]) -> None:
     conditions = {name: one["condition"] for name, one in file["services"]["mlflow"]["depends_on"].items()}
     assert conditions == {"postgres": "service_healthy", "bucket": "service_completed_successfully"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -121,9 +122,27 @@ def test_ray_is_the_same_everywhere() -> None:
 
 
 def test_programs_that_rays_launcher_calls_in_the_container_are_there() -> None:
-    """`ray exec --tmux` of infra/aws/submit.sh and `ray rsync-up`; both run inside."""
-    (installed,) = [rest for key, rest in instructions(FILES[0]) if key == "RUN" and "apt-get install" in rest]
-    assert {"rsync", "tmux"} <= set(installed.split())
+    """`ray exec --tmux` of infra/aws/submit.sh and `ray rsync-up` run inside, and the autoscaler's ssh."""
+    assert {"openssh-client", "rsync", "tmux"} <= set(installing().split())
+
+
+def installing() -> str:
+    """The step that installs Debian's packages into the training image."""
+    (found,) = [rest for key, rest in instructions(FILES[0]) if key == "RUN" and "apt-get install" in rest]
+    return found
+
+
+def test_a_login_shell_finds_what_is_installed(tmp_path: Path) -> None:
+    """Ray's launcher has one for each command (`bash --login`), and Debian's /etc/profile sets PATH anew in it."""
+    (command,) = [part for part in installing().split(" && ") if "/etc/profile.d/" in part]
+    name = "/etc/profile.d/lgc.sh"
+    assert command.endswith(f"> {name}")
+    subprocess.run(["sh", "-c", command.replace(name, str(tmp_path / "lgc.sh"))], check=True)
+    debian = 'PATH="/usr/local/bin:/usr/bin:/bin"; export PATH; . ./lgc.sh; sh -c \'echo "$PATH"\''
+    done = subprocess.run(["sh", "-c", debian], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (image,) = [rest for key, rest in instructions(FILES[0]) if key == "ENV" and "NVIDIA" in rest]
+    assert image.split()[0] == "PATH=/opt/venv/bin:$PATH"
+    assert done.stdout == "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin\n"
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)
@@ -155,7 +174,8 @@ def test_the_build_uses_the_digest_of_its_base(docker: dict[str, str]) -> None:
     assert len(builds) == 2
     assert all(f"PYTHON_IMAGE=python@{docker['DIGEST']}" in line for line in builds)
     assert "VARIANT=cpu" in builds[0]
-    assert "lgc:0.1.0-cpu" in builds[0]
+    assert "lgc:0.1.0-cpu" in builds[0].split()
+    assert "lgc-mlflow:0.1.0" in builds[1].split()
 
 
 @pytest.mark.parametrize("push", [True, False])
@@ -167,6 +187,70 @@ def test_an_image_is_pushed_with_its_provenance_or_kept_here(docker: dict[str, s
     build = Path(docker["LOG"]).read_text().splitlines()[-1].split()
     assert ("--push" in build, "--load" in build) == (push, not push)
     assert ("--provenance=true" in build, "--sbom=true" in build) == (push, push)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """What build.sh looks at, committed."""
+    root = tmp_path / "project"
+    shutil.copytree(DOCKER, root / "infra" / "docker")
+    (root / "lgc").mkdir()
+    (root / "lgc" / "a.py").write_text("1\n")
+    (root / "pyproject.toml").write_text('version = "0.1.0"\n')
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "start")
+    return root
+
+
+def git(root: Path, *words: str) -> str:
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    done = subprocess.run(["git", *who, *words], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def tags(root: Path, docker: dict[str, str], *words: str) -> list[str]:
+    """Of the last image that build.sh asks for; the first is the one that it names for Kubernetes."""
+    done = subprocess.run(
+        [str(root / "infra/docker/build.sh"), *words], env={**docker, "LGC_REGISTRY": "r.example.org/t"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = re.findall(r"--tag r\.example\.org/t/(\S+)", Path(docker["LOG"]).read_text().splitlines()[-1])
+    name, command = done.stdout.splitlines()[-2:]
+    assert name == f"image: r.example.org/t/{found[0]}"
+    assert command.strip() == f"kustomize edit set image {found[0].split(':')[0]}=r.example.org/t/{found[0]}"
+    return found
+
+
+def test_a_tag_names_the_commit(docker: dict[str, str], project: Path) -> None:
+    commit = git(project, "rev-parse", "--short", "HEAD")
+    assert tags(project, docker, "--push", "cuda") == [f"lgc:0.1.0-cuda-{commit}"]
+    assert tags(project, docker, "--push", "mlflow") == [f"lgc-mlflow:0.1.0-{commit}"]
+    # kept here, it has the tag that compose.yaml and the overlay dev name too
+    assert tags(project, docker, "cpu") == [f"lgc:0.1.0-cpu-{commit}", "lgc:0.1.0-cpu"]
+    (project / "notes.md").write_text("in no image\n")
+    assert tags(project, docker, "--push", "cuda") == [f"lgc:0.1.0-cuda-{commit}"]
+
+
+def test_no_tag_is_used_again_for_something_else(docker: dict[str, str], project: Path) -> None:
+    commit = git(project, "rev-parse", "--short", "HEAD")
+    found = []
+    for path, text in (("lgc/a.py", "2\n"), ("lgc/a.py", "3\n"), ("lgc/new.py", "4\n"), ("lgc/new.py", "5\n")):
+        (project / path).write_text(text)
+        found += tags(project, docker, "--push", "cpu")
+        assert re.fullmatch(rf"lgc:0\.1\.0-cpu-{commit}-dirty-[0-9a-f]{{8}}", found[-1])
+    assert tags(project, docker, "--push", "cpu") == found[-1:]
+    assert len(set(found)) == 4
+    git(project, "add", "-A")
+    git(project, "commit", "-q", "-m", "more")
+    assert tags(project, docker, "--push", "cpu") == [f"lgc:0.1.0-cpu-{git(project, 'rev-parse', '--short', 'HEAD')}"]
+
+
+def test_without_git_the_time_tells_images_apart(docker: dict[str, str], project: Path) -> None:
+    shutil.rmtree(project / ".git")
+    (tag,) = tags(project, {**docker, "GIT_CEILING_DIRECTORIES": str(project.parent)}, "--push", "cpu")
+    assert re.fullmatch(r"lgc:0\.1\.0-cpu-\d{8}T\d{6}", tag)
 
 
 @pytest.mark.parametrize("digest", ["", "latest", "sha256:12"])

@@ -267,7 +267,23 @@ case "$*" in
     key=${8#*data.}
     [ ! -f "$5" ] || sed -n "s/^  ${key%\}}: //p" "$5" ;;
   *" get secret "*) [ -f "$SECRETS/$5" ] ;;
-  *jsonpath*) echo "$STATE" ;;
+  *" get rayjob -o "*) for job in ${LIVE:-}; do echo "$job Running"; done ;;
+  *" get configmap lgc-params "*) cat "${GIVEN:-params.yaml}" ;;
+  *" get rayjob/"*)
+    name=${4#rayjob/}
+    failed=$(cat "$LOG.failed" 2>/dev/null || echo 0)
+    if [ "$failed" -lt "${AWAY:-0}" ]; then
+      echo $((failed + 1)) > "$LOG.failed"
+      echo "Unable to connect to the server" >&2
+      exit 1
+    fi
+    if [ -f "$LOG.$name" ]; then echo "$name $STATE"; exit; fi  # applied, or watched before
+    case " ${LIVE:-} " in *" $name "*) touch "$LOG.$name"; echo "$name Running RUNNING"; exit ;; esac
+    case " ${DONE:-} " in *" $name "*) echo "$name Complete SUCCEEDED" ;; esac ;;
+  *" delete rayjob/"*) rm -f "$LOG.${4#rayjob/}" ;;
+  *"apply -k"*)
+    name=lgc-$(echo "${5#*=}" | tr _ -)
+    [ -n "${LOST:-}" ] || touch "$LOG.$name" ;;
   *"create -f -"*) text=$(cat)
     name=${text#*name: }
     name=${name%%,*}
@@ -405,9 +421,80 @@ def test_run_applies_one_stage_after_another(kubectl: Callable, tmp_path: Path, 
     assert [line.split("-l ")[1] for line in applied] == ["lgc/stage=prepare", "lgc/stage=train_codec"]
 
 
+def changes(log: Path) -> list[str]:
+    """What kubectl was told to make or remove."""
+    lines = [line.removeprefix("-n lgc ") for line in log.read_text().splitlines()]
+    return [line for line in lines if line.startswith(("apply -k", "apply -f", "delete"))]
+
+
+def test_run_asks_again_while_the_cluster_does_not_answer(
+    kubectl: Callable, tmp_path: Path, composed: Callable
+) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
+    done = kubectl("run.sh", "gpu", "prepare", STATE="Complete SUCCEEDED", AWAY="3")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("Unable to connect") == 3
+
+
+def test_run_gives_up_in_one_line(kubectl: Callable, tmp_path: Path, composed: Callable) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
+    done = kubectl("run.sh", "gpu", "prepare", STATE="Running RUNNING", AWAY="1000000", LGC_POLL_PATIENCE="1")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: kubectl has failed for 1 s; what runs goes on, run ")
+    assert done.stderr.count("error: ") == 1
+
+
+def test_run_again_watches_what_is_under_way(kubectl: Callable, tmp_path: Path, composed: Callable) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
+    done = kubectl(
+        "run.sh", "gpu", "prepare", "train_codec", "train_reference",
+        STATE="Complete SUCCEEDED", LIVE="lgc-train-codec", DONE="lgc-prepare",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "prepare: left out, train_codec is under way",
+        "train_codec: Complete SUCCEEDED",
+        "train_reference: Complete SUCCEEDED",
+    ]
+    made = changes(tmp_path / "log")
+    assert [line.split(" -l ")[-1] for line in made if "apply -k" in line] == ["lgc/stage=train_reference"]
+    assert not [line for line in made if "train-codec" in line or "prepare" in line or "-f -" in line]
+
+
+def test_run_again_runs_what_has_ended(kubectl: Callable, tmp_path: Path, composed: Callable) -> None:
+    """With what it succeeded is not known here; a training that is the same sees that itself."""
+    (tmp_path / "params.yaml").write_text(composed())
+    done = kubectl("run.sh", "gpu", "prepare", STATE="Complete SUCCEEDED", DONE="lgc-prepare")
+    assert done.returncode == 0, done.stderr
+    made = changes(tmp_path / "log")
+    assert [line.split()[0] for line in made] == ["apply", "delete", "apply"]
+
+
+def test_run_does_not_change_the_settings_of_what_is_under_way(
+    kubectl: Callable, tmp_path: Path, composed: Callable
+) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
+    (tmp_path / "given.yaml").write_text(composed("train_codec.settings.seed=1"))
+    done = kubectl("run.sh", "gpu", STATE="Complete SUCCEEDED", LIVE="lgc-train-codec", GIVEN="given.yaml")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: under way with another params.yaml: train_codec; wait, or kubectl -n lgc delete rayjob "
+        "lgc-train-codec\n",
+    )
+    assert changes(tmp_path / "log") == []
+
+
+def test_run_says_when_its_job_was_removed(kubectl: Callable, tmp_path: Path, composed: Callable) -> None:
+    (tmp_path / "params.yaml").write_text(composed())
+    done = kubectl("run.sh", "gpu", "prepare", STATE="Running RUNNING", LOST="1")
+    assert (done.returncode, done.stderr) == (1, "error: prepare: somebody removed rayjob/lgc-prepare\n")
+
+
 @pytest.mark.parametrize(
     ("words", "state", "says"),
     [
+        (("gpu", "prepare"), "ValidationFailed", "error: prepare ended as ValidationFailed"),
         (("gpu", "prepare"), "Failed FAILED", "error: prepare ended as Failed FAILED"),
         (("gpu", "prepare"), "Complete STOPPED", "error: prepare ended as Complete STOPPED"),
         (("gpu", "nonsense"), "", "error: no stage nonsense"),
@@ -462,7 +549,7 @@ echo "$*" >> "$LOG"
 case "$*" in
   *"get raycluster lgc"*) printf '%s' "${RUNS:-}" ;;
   *"get pod"*) printf '%s' "${POD-pod/lgc-head-x}" ;;
-  *" exec "*) shift 12; cd "$VOLUME" && exec tar -cf - "$@" ;;
+  *" exec "*) shift 12; cd "$VOLUME" && tar -cf - "$@" | head -c "${CUT:-100000000}"; [ -z "${CUT:-}" ] ;;
 esac
 """
 
@@ -504,6 +591,16 @@ def test_results_come_from_the_volume_and_leave_the_cluster_as_it_was(
     log = (tmp_path / "log").read_text()
     assert f"apply -k {K8S}/overlays/dev/cluster" in log or runs
     assert ("apply" in log, "delete raycluster lgc" in log) == (not runs, not runs)
+
+
+def test_what_came_only_in_part_is_no_result(fetch: Callable, tmp_path: Path) -> None:
+    (tmp_path / "volume/outputs/evaluate/big").write_bytes(os.urandom(100_000))
+    assert fetch("dev", CUT="50000").returncode != 0
+    assert list((tmp_path / "home/outputs").iterdir()) == []
+    assert (tmp_path / "log").read_text().splitlines()[-1] == "-n lgc delete raycluster lgc --wait=false"
+    done = fetch("dev")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "home/outputs").iterdir()) == ["evaluate", "finetune_joint"]
 
 
 def test_results_are_not_written_over_others(fetch: Callable, tmp_path: Path) -> None:

@@ -58,6 +58,31 @@ def test_wrong_use_is_one_line(call: tuple[Call, Path], words: tuple[str, ...], 
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+FAKE_PYTHON = """#!/usr/bin/env bash
+case "$*" in *"scripts start"*) ;; *) exec "$REAL_PYTHON" "$@" ;; esac
+for word in "$@"; do case "$word" in --temp-dir=*) folder=${word#*=} ;; esac; done
+if [ -n "${folder:-}" ]; then
+  mkdir "$folder" && chmod 777 "$folder"
+  echo "$(stat -c %a "${folder%/*}") $folder" > "$LGC_CLUSTER/seen"
+fi
+echo "Ray runtime started"
+exec sleep 600
+"""
+
+
+def test_nobody_else_enters_the_folder_that_ray_opens(call: tuple[Call, Path], tmp_path: Path) -> None:
+    run_script, state = call
+    (tmp_path / "python").write_text(FAKE_PYTHON)
+    (tmp_path / "python").chmod(0o755)
+    up = run_script("up", "1", PYTHON=str(tmp_path / "python"), REAL_PYTHON=sys.executable)
+    assert up.returncode == 0, up.stdout + up.stderr
+    mode, folder = (state / "seen").read_text().split()
+    assert mode == "700"
+    assert len(f"{folder}/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store") <= 107
+    assert run_script("down").returncode == 0
+    assert not Path(folder).parent.exists()
+
+
 @pytest.mark.slow
 def test_the_pipeline_survives_the_loss_of_a_node(call: tuple[Call, Path], tmp_path: Path) -> None:
     run_script, state = call

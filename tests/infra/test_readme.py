@@ -98,6 +98,21 @@ def test_what_is_composed_for_gpus_fits_the_overlay() -> None:
         gpu = groups(f"{overlay}/cluster")["gpu"]
         assert config.runtime.device == "cuda"
         assert config.runtime.workers <= gpu["maxReplicas"] * limit(gpu, "nvidia.com/gpu")
+        jobs = {m["metadata"]["labels"]["lgc/stage"]: m["spec"] for m in built(f"{overlay}/stages")}
+        assert config.runtime.prepare_workers <= jobs["prepare"]["entrypointNumCpus"]
+        assert config.runtime.evaluate_workers <= jobs["evaluate"]["entrypointNumCpus"]
+
+
+def test_a_cluster_of_spot_machines_may_lose_any_number_of_them() -> None:
+    """To Ray a machine that is gone without notice is a failure; a stage's own errors end it by restarts.py."""
+    for title in ("Kubernetes", "AWS"):
+        assert composed_by(title, "profile=cluster").runtime.max_failures == -1
+
+
+def test_images_that_are_pushed_are_named_by_their_commit() -> None:
+    """A node that has a tag does not ask for it again, and AWS' registry takes none twice."""
+    named = re.findall(r"(?:LGC_REGISTRY|registry\.example\.org/team)/(lgc\S*:[\w.-]+)", README)
+    assert set(named) == {"lgc:0.1.0-cuda-COMMIT", "lgc-mlflow:0.1.0-COMMIT"}
 
 
 def variables() -> dict[str, Any]:
@@ -126,16 +141,6 @@ def test_everything_that_terraform_asks_for_and_gives_is_named() -> None:
     asked = set(re.findall(r"output -raw (\w+)", text))
     assert asked
     assert asked <= outputs
-
-
-def test_the_protected_database_is_named_as_terraform_names_it() -> None:
-    database = (TERRAFORM / "database.tf").read_text(encoding="utf-8")
-    assert re.search(r"deletion_protection\s*= true", database)
-    name = variables()["name"].strip('"')
-    for setting in ("identifier", "final_snapshot_identifier"):
-        found = re.search(rf'^  {setting}\s*= "\$\{{var\.name\}}(\S*)"$', database, re.M)
-        assert found is not None
-        assert re.search(rf"[` ]{name}{found[1]}[` ]", section("AWS"))
 
 
 def test_the_recipe_against_large_pictures_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lgc.launch.credentials import INHERITED, to_tell
 from tests.project import ROOT, copy_project, runner
 
 SRUN = r"""#!/usr/bin/env bash
@@ -25,11 +26,17 @@ wait
 """
 FAKE_PYTHON = """#!/usr/bin/env bash
 case "$*" in *"$RAY_AUTH_TOKEN"*) leak=leaked ;; esac
-echo "$* token=${#RAY_AUTH_TOKEN}:$RAY_AUTH_MODE address=${RAY_ADDRESS:-none} ${leak:-}" >> "$LOG"
+echo "$* token=${#RAY_AUTH_TOKEN}:$RAY_AUTH_MODE address=${RAY_ADDRESS:-none} ${leak:-}" \
+  "inherited=${LGC_RAY_INHERITED:-}" >> "$LOG"
 case "$*" in
-  *"scripts start"*) [ -z "${BROKEN:-}" ] || exit 1; echo $$ >> "$LOG.pids"; exec sleep 60 ;;
+  *"scripts start"*) [ -z "${BROKEN:-}" ] || exit 1
+    folder=${!#}; folder=${folder#--temp-dir=}
+    mkdir "$folder" && chmod 777 "$folder" && touch "$folder/log"
+    echo "$(stat -c %a "${folder%/*}") $folder" >> "$LOG.folders"
+    echo $$ >> "$LOG.pids"; exec sleep 60 ;;
   *wait_for_nodes*) [ -z "${BROKEN:-}" ] || exec sleep 60
     until [ "$(grep -c 'scripts start' "$LOG")" -ge "${!#}" ]; do sleep 0.05; done ;;
+  *seal*) exec "$REAL_PYTHON" "$@" ;;
   *" repro"*) [ -z "${SLOW:-}" ] || exec sleep 60; exit "${STATUS:-0}" ;;
 esac
 """
@@ -61,7 +68,9 @@ def fake(tmp_path: Path) -> dict[str, str]:
     """An allocation of three nodes with a Python that notes what it is asked."""
     write(tmp_path / "bin" / "python", FAKE_PYTHON)
     (tmp_path / "params.yaml").write_text("a: 1\n")
-    extra = {"PYTHON": str(tmp_path / "bin/python"), "LOG": str(tmp_path / "log"), "SLURM_GPUS_ON_NODE": "2"}
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    given = {"REAL_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    extra = {**given, "PYTHON": str(tmp_path / "bin/python"), "LOG": str(tmp_path / "log"), "SLURM_GPUS_ON_NODE": "2"}
     return {**variables(tmp_path, 3), **extra, "SLURM_SUBMIT_DIR": str(tmp_path)}
 
 
@@ -82,6 +91,46 @@ def all_ended(log: Path) -> bool:
     return True
 
 
+def closed_and_gone(log: Path) -> int:
+    """How many nodes had a folder for Ray in one that only its owner enters, and kept neither."""
+    lines = [line.split() for line in Path(f"{log}.folders").read_text().splitlines()]
+    folders = {Path(folder) for mode, folder in lines if mode == "700"}
+    assert not [folder for folder in folders if folder.parent.exists()]
+    # the longest job number, and below it the path of Ray's longest socket
+    longest = str(next(iter(folders))).replace(str(os.getpid()), "1234567890")
+    assert len(f"{longest}/session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store") <= 107
+    return len(folders)
+
+
+@pytest.mark.parametrize(
+    ("found", "own", "given", "address"),
+    [
+        ("10.1.2.3 STREAM node1", "10.9.9.9 172.17.0.1 ", "", "10.1.2.3"),
+        ("127.0.1.1 STREAM node1", "10.9.9.9 172.17.0.1 ", "", "10.9.9.9"),
+        ("", "10.9.9.9 ", "", "10.9.9.9"),
+        ("127.0.1.1 STREAM node1", "10.9.9.9 ", "10.5.5.5", "10.5.5.5"),
+    ],
+    ids=["named", "debian", "unknown", "given"],
+)
+def test_the_heads_address_is_one_that_other_nodes_find(
+    fake: dict[str, str], tmp_path: Path, found: str, own: str, given: str, address: str
+) -> None:
+    write(tmp_path / "bin/getent", f"#!/bin/sh\n[ -z '{found}' ] && exit 2\necho '{found}'\n")
+    write(tmp_path / "bin/hostname", f"#!/bin/sh\n[ \"$*\" = -I ] && echo '{own}'\n")
+    done = submit({**fake, "LGC_HEAD_ADDRESS": given})
+    assert done.returncode == 0, done.stderr
+    assert f"--node-ip-address={address} " in Path(fake["LOG"]).read_text()
+
+
+def test_a_head_without_an_address_says_what_to_set(fake: dict[str, str], tmp_path: Path) -> None:
+    write(tmp_path / "bin/getent", "#!/bin/sh\nexit 2\n")
+    write(tmp_path / "bin/hostname", "#!/bin/sh\necho\n")
+    done = submit({**fake, "LGC_HEAD_ADDRESS": ""})
+    assert (done.returncode, done.stderr) == (
+        1, "error: node1 has no address that other nodes could use; set LGC_HEAD_ADDRESS\n",
+    )  # fmt: skip
+
+
 def test_a_head_two_workers_and_the_stages(fake: dict[str, str]) -> None:
     done = submit(fake, "train_codec")
     assert done.returncode == 0, done.stderr
@@ -92,9 +141,24 @@ def test_a_head_two_workers_and_the_stages(fake: dict[str, str]) -> None:
     assert all(f"--address=127.0.0.1:{port}" in line for line in starts[1:])
     assert all("--num-gpus=2" in line and "--num-cpus=1" in line for line in starts)
     assert "--dashboard-host=127.0.0.1" in starts[0]
+    assert closed_and_gone(Path(fake["LOG"])) == 3
     assert all("token=64:token" in line and "leaked" not in line for line in calls)
     assert any(f"repro train_codec token=64:token address=127.0.0.1:{port}" in line for line in calls)
     assert all_ended(Path(fake["LOG"]))
+
+
+def test_what_nodes_inherit_is_not_told_to_ray(fake: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "canary"}
+    assert submit({**fake, **keys}).returncode == 0
+    last = Path(fake["LOG"]).read_text().splitlines()[-1]
+    assert " repro" in last
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RAY_ADDRESS", last.split(" address=")[1].split()[0])
+    monkeypatch.setenv(INHERITED, last.split("inherited=")[1])
+    assert to_tell(None) == {}
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    assert to_tell(None)
 
 
 def test_a_failed_stage_fails_the_job(fake: dict[str, str]) -> None:
@@ -111,6 +175,7 @@ def test_the_end_of_the_allocation_ends_everything(fake: dict[str, str]) -> None
     script.send_signal(signal.SIGTERM)
     assert script.wait(20) == 143
     assert all_ended(log)
+    assert closed_and_gone(log) == 3
 
 
 def test_a_node_without_ray_ends_the_wait(fake: dict[str, str]) -> None:

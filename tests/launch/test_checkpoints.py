@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from pyarrow.fs import LocalFileSystem
 from lgc.config.load import compose, parse
 from lgc.config.paths import Paths
 from lgc.errors import TrainingError
-from lgc.launch.checkpoints import copied, finished_copy, mend_account, newest, stored
+from lgc.launch.checkpoints import copied, finished_copy, mend_account, name_of, newest, stored
 from lgc.launch.inputs import Store
 from lgc.launch.stage import StageRun, _export
 from lgc.training.state import FORMAT
@@ -51,6 +52,33 @@ def account(tmp_path: Path, store: Store) -> Path:
 def test_folders_stand_in_order_and_files_are_none(store: Store, account: Path, tmp_path: Path) -> None:
     assert stored(store, "run") == [f"{tmp_path}/run/{OLDER}", f"{tmp_path}/run/{NEWER}"]
     assert stored(store, "no run") == []
+
+
+def test_the_newest_has_the_most_samples_whatever_the_clock_says(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clocks go back in autumn and differ between nodes; what an earlier version named after the time is older."""
+    names = []
+    hour = 3600 * 10**9
+    for samples, clock in ((20_000, 500_000 * hour), (180_000, 499_999 * hour), (1_000_000, 499_998 * hour)):
+        monkeypatch.setattr(time, "time_ns", lambda clock=clock: clock)
+        names.append(name_of(samples))
+        (tmp_path / "run" / names[-1]).mkdir()
+    assert stored(store, "run") == [f"{tmp_path}/run/{name}" for name in (OLDER, NEWER, *names)]
+    monkeypatch.setattr(time, "time_ns", lambda: 500_001 * hour)
+    assert names[1] < name_of(180_000) < names[2]  # reached again
+
+
+def test_an_account_is_judged_by_its_checkpoint_of_most_samples(
+    store: Store, account: Path, tmp_path: Path, here: Path
+) -> None:
+    """Here the first that is not named after the time."""
+    latest = name_of(64)
+    account.write_text(json.dumps({"checkpoint_results": [{"checkpoint_dir_name": n} for n in (NEWER, latest)]}))
+    (tmp_path / "run" / latest).mkdir()
+    (tmp_path / "run" / latest / "state.json").write_text("cut off")
+    mend_account(store, "run")
+    assert not account.exists()
 
 
 def test_a_copy_is_all_of_it(store: Store, tmp_path: Path) -> None:

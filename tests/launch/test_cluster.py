@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -114,5 +115,12 @@ def test_rays_sockets_have_short_paths(head: Head, monkeypatch: pytest.MonkeyPat
     with tempfile.TemporaryDirectory(prefix=name, dir="/tmp") as temporary:
         monkeypatch.setattr(tempfile, "tempdir", temporary)
         with local_cluster():
-            (folder,) = [word.removeprefix("--temp-dir=") for word in head.command if word.startswith("--temp-dir=")]
-        assert str(Path(folder).parent) == ("/tmp" if len(name) > 1 else temporary)
+            around = rays_folder(head).parent
+            assert stat.S_IMODE(around.stat().st_mode) == 0o700  # Ray lets every user into its own
+        assert str(around.parent) == ("/tmp" if len(name) > 1 else temporary)
+        assert not around.exists()
+
+
+def rays_folder(head: Head) -> Path:
+    (folder,) = [word.removeprefix("--temp-dir=") for word in head.command if word.startswith("--temp-dir=")]
+    return Path(folder)

@@ -112,6 +112,29 @@ def test_workers_of_others_are_not_waited_for(config: Config, monkeypatch: pytes
     assert (found.state, found.detail) == ("warning", "not tried: 1 CPU free, runtime.workers is 2")
 
 
+@pytest.mark.parametrize("grows", [True, False])
+def test_gpus_that_start_from_zero_are_waited_for(
+    grows: bool, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the clusters of infra/k8s and infra/aws before a stage asks for any."""
+    head = {"Alive": True, "Resources": {"CPU": 0.0}}
+    monkeypatch.setattr(doctor_ray, "connect", lambda _: None)
+    monkeypatch.setattr(doctor_ray, "may_grow", lambda: grows)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"memory": 1.0})
+    monkeypatch.setattr("ray.available_resources", lambda: {"memory": 1.0})
+    monkeypatch.setattr("ray.nodes", lambda: [head])
+    monkeypatch.setattr("ray.train.torch.TorchTrainer.fit", lambda _: pytest.fail("waits in Ray's queue"))
+    joined = replace(config, runtime=replace(config.runtime, address="auto", workers=4, device="cuda"))
+    found = list(doctor_ray.cluster(joined, tmp_path))
+    seen = "auto: 1 nodes, 0 CPU, 0 GPU"
+    if grows:
+        told = [("Ray", f"{seen}; 0 of 4 GPUs now"), ("nccl", "not tried: 0 GPU free, runtime.workers is 4")]
+        assert [(one.state, (one.name, one.detail)) for one in found] == [("warning", line) for line in told]
+        assert found[0].remedy.startswith("an autoscaler may bring them")
+    else:
+        assert [(one.state, one.detail) for one in found] == [("failed", f"{seen}; runtime.workers is 4")]
+
+
 @pytest.mark.parametrize("named", ["RAY_ADDRESS", "runtime.address"])
 def test_the_cluster_that_training_joins_is_looked_at(
     named: str, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

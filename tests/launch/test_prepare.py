@@ -9,7 +9,7 @@ import pytest
 
 from lgc.config.check import SYNTHETIC
 from lgc.config.load import compose, load, write_params
-from lgc.data.shards import read_manifest
+from lgc.data.shards import Manifest, read_manifest
 from lgc.errors import ConfigError
 from lgc.launch import prepare
 
@@ -27,6 +27,24 @@ def test_what_cannot_be_used_is_said(
     shown = capsys.readouterr().out
     assert shown.startswith(f"prepare: faces {manifest.hash}, licence CC0-1.0: train ")
     assert shown.endswith("; unusable: 2 pictures, 3 masks\n")
+
+
+@pytest.mark.parametrize(("there", "started"), [(1, 1), (64, 8)])
+def test_no_more_processes_than_there_are_cores(
+    there: int, started: int, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def note(data: object, paths: object, workers: int, progress: object) -> Manifest:
+        asked.append(workers)
+        return read_manifest(shards)
+
+    monkeypatch.chdir(tmp_path)
+    write_params(compose(["runtime=workstation"], CONF))
+    monkeypatch.setattr(prepare, "prepare_data", note)
+    monkeypatch.setattr(prepare, "cores", lambda: there)
+    prepare.run_prepare()
+    assert asked == [started]
 
 
 def test_other_pictures_do_not_get_the_built_in_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

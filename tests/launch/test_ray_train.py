@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -41,10 +42,45 @@ METRICS = {"monitor.py": 44217, "dashboard.py": 44227}
 """Prometheus figures of the autoscaler and the dashboard: no token, and nothing to do there but read."""
 
 
+PASSWORD = "never-in-a-log-of-ray"
+TELLS = """
+import os
+import ray
+from lgc.config.schema import StorageConfig
+from lgc.launch.ray_train import connect
+from lgc.launch.storage import worker_environment
+
+storage = StorageConfig(None, None, "bucket", True)
+connect(None, storage)
+there = ray.remote(num_cpus=0)(lambda: os.environ["MLFLOW_TRACKING_PASSWORD"])
+print(ray.get(there.options(runtime_env={"env_vars": worker_environment(storage, None)}).remote()))
+"""
+FAILS = """
+import sys
+from lgc.config.load import compose, parse
+from lgc.errors import EngineFailure
+from lgc.launch.inputs import Input
+from lgc.launch.ray_train import run_ray
+from lgc.launch.worker import Job
+from lgc.training.identity import Identity
+
+root, where = sys.argv[1:]
+raw = compose(["profile=smoke", "tracking=off", "runtime.max_failures=-1"])
+lacks = (Input("outputs/data/manifest.json", "0" * 64, 1),)
+job = Job("train_codec", raw, root, Identity({}), None, "", 1, inputs=lacks, inputs_at=where)
+try:
+    run_ray(job, parse(raw), where, "run", None)
+except EngineFailure as error:
+    print(error)
+"""
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
-    with local_cluster() as variables:
-        yield variables
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", PASSWORD)
+        with local_cluster() as variables:
+            yield {**variables, "MLFLOW_TRACKING_PASSWORD": PASSWORD}
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +129,20 @@ def test_ctrl_c_saves_a_checkpoint_that_all_workers_agree_on(
 
 
 @pytest.mark.slow
+def test_what_fails_again_and_again_ends_however_many_failures_are_allowed(
+    prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
+) -> None:
+    root, _ = prepared
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS, str(root), str(tmp_path)], cwd=root, capture_output=True, text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **cluster}, check=False, timeout=600,
+    )  # fmt: skip
+    last = done.stdout.strip().splitlines()[-1]
+    assert last.startswith(f"{tmp_path}/inputs/{'0' * 64}: cannot be copied"), done.stdout + done.stderr[-2000:]
+    assert last.endswith("; run the stage again (given up after 4 failures without a new checkpoint)")
+
+
+@pytest.mark.slow
 def test_a_power_cut_costs_one_checkpoint(
     prepared: tuple[Path, Run], cluster: dict[str, str], tmp_path: Path
 ) -> None:
@@ -131,6 +181,48 @@ def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     assert last == "error: the cluster is not ready (see above); nothing was started"
 
 
+def _head(cluster: dict[str, str]) -> psutil.Process:
+    port = int(cluster["RAY_ADDRESS"].rsplit(":", 1)[1])
+    (head,) = [p for p in psutil.Process().children() if f"--port={port}" in p.cmdline()]
+    return head
+
+
+def test_rays_logs_are_for_this_user_alone_and_hold_no_secret(cluster: dict[str, str]) -> None:
+    seen = "/told-and-no-secret"
+    done = subprocess.run(
+        [sys.executable, "-c", TELLS], env={**os.environ, "LGC_WEIGHTS": seen, **cluster},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == f"{PASSWORD}\n", done.stderr
+    (folder,) = [Path(word.removeprefix("--temp-dir=")) for word in _head(cluster).cmdline() if "--temp-dir=" in word]
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    logs = b"".join(path.read_bytes() for path in folder.glob("session_*/logs/**/*") if path.is_file())
+    assert seen.encode() in logs
+    assert PASSWORD.encode() not in logs
+
+
+ALONE = """
+from lgc.launch.ray_train import connect
+
+connect(None)
+import ray
+print(ray._private.worker._global_node.get_logs_dir_path())
+"""
+
+
+@pytest.mark.slow
+def test_a_ray_of_one_process_leaves_no_files(tmp_path: Path) -> None:
+    variables = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], env={**variables, "TMPDIR": str(tmp_path)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    logs = Path(done.stdout.strip())
+    around = next(parent for parent in logs.parents if parent.name.startswith("lgc-ray-"))
+    assert logs.parents[2] == around, done.stderr
+    assert not around.exists()
+
+
 def _what_it_is(process: psutil.Process) -> str:
     words = process.cmdline()
     if "ray.util.client.server" in words:
@@ -159,8 +251,7 @@ def test_what_listens_beyond_loopback_is_known_and_wants_the_token(cluster: dict
     """Ray's own servers do, whatever address they are told; SECURITY.md and infra/README.md say so."""
     subprocess.run([sys.executable, "-c", STAYS], env={**os.environ, **cluster}, check=True)
     port = int(cluster["RAY_ADDRESS"].rsplit(":", 1)[1])
-    (root,) = [p for p in psutil.Process().children() if f"--port={port}" in p.cmdline()]
-    open_to_all = _open_ports(root)
+    open_to_all = _open_ports(_head(cluster))
     assert port in open_to_all
     assert {what for where, what in open_to_all.items() if METRICS.get(what) != where} <= KNOWN_LISTENERS
     refused = subprocess.run(

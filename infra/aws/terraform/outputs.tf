@@ -11,10 +11,6 @@ output "bucket" {
   value = aws_s3_bucket.store.bucket
 }
 
-output "image" {
-  value = "${aws_ecr_repository.image["lgc"].repository_url}:${var.image_tag}"
-}
-
 output "registry" {
   value = split("/", aws_ecr_repository.image["lgc"].repository_url)[0]
 }
@@ -74,8 +70,4 @@ output "max_workers" {
 
 output "use_internal_ips" {
   value = false
-}
-
-output "database" {
-  value = one(aws_db_instance.mlflow[*].address)
 }

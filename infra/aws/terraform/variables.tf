@@ -39,12 +39,6 @@ variable "checkpoint_days" {
   description = "Days after which checkpoints of stages (runs/) are removed."
 }
 
-variable "database_subnets" {
-  type        = list(string)
-  default     = []
-  description = "Two or more subnets for a managed PostgreSQL for MLflow; empty makes none."
-}
-
 variable "machine_image" {
   type        = string
   description = "AMI with Docker and NVIDIA's driver (AWS Deep Learning Base GPU AMI, Ubuntu) in this region."
@@ -58,12 +52,6 @@ variable "key_name" {
 variable "ssh_private_key" {
   type        = string
   description = "Path of its private key on your machine; the key itself stays there."
-}
-
-variable "image_tag" {
-  type        = string
-  default     = "0.1.0-cuda"
-  description = "Tag of the training image in the registry."
 }
 
 variable "head_type" {

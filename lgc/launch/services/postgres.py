@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
-from lgc.errors import ServiceError
+from lgc.errors import ServiceError, last_line, one_line
 from lgc.launch.services.layout import Layout, write_private
 from lgc.launch.services.process import Service, account
 
@@ -98,8 +98,8 @@ def create_database(layout: Layout) -> None:
         finally:
             connection.close()
     except failure as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ServiceError(f"postgres: no database on 127.0.0.1:{layout.ports.postgres} ({said[:200]})") from error
+        said = one_line(error, 200)
+        raise ServiceError(f"postgres: no database on 127.0.0.1:{layout.ports.postgres} ({said})") from error
 
 
 def _client() -> Any:
@@ -145,8 +145,7 @@ def _initialise(folder: Path, data: Path, layout: Layout, user: str | None) -> N
     finally:
         password.unlink(missing_ok=True)
     if done.returncode:
-        reason = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise ServiceError(f"postgres: initdb failed: {reason}")
+        raise ServiceError(f"postgres: initdb failed: {last_line(done.stderr.strip() or done.stdout, 'no output')}")
 
 
 def _unprivileged_user() -> str | None:

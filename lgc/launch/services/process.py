@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import psutil
 
-from lgc.errors import ServiceError
+from lgc.errors import ServiceError, last_line
 from lgc.launch.ports import port_taken
 
 START_SECONDS: Final = 600
@@ -131,5 +131,4 @@ def _pid_file(name: str, folder: Path) -> Path:
 
 
 def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1].strip() if lines else "no output"
+    return last_line(log.read_text(encoding="utf-8", errors="replace"), "no output").strip()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lgc.errors import ServiceError
+from lgc.errors import ServiceError, one_line
 from lgc.launch.services.layout import BUCKET, USER, Layout
 from lgc.launch.services.process import Service
 
@@ -97,8 +97,7 @@ def create_bucket(layout: Layout) -> None:
         if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
             s3.create_bucket(Bucket=BUCKET)
     except (BotoCoreError, ClientError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise ServiceError(f"s3: no bucket on 127.0.0.1:{layout.ports.s3} ({said[:200]})") from error
+        raise ServiceError(f"s3: no bucket on 127.0.0.1:{layout.ports.s3} ({one_line(error, 200)})") from error
 
 
 def _seaweedfs_command(program: str, layout: Layout) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from lgc.launch.board import Progress
+from lgc.launch.board import taken
 from lgc.progress import make_bar
 from lgc.repeat import repeatedly
 
@@ -37,11 +37,7 @@ class SweepDisplay:
         self._bar.update(count - self._bar.n)
 
     def _draw(self) -> None:
-        import ray
-
-        try:
-            state: Progress = ray.get(self._board.take.remote(), timeout=5)
-        except Exception:  # a busy machine may not answer in time; the trials go on, and the next look is soon
+        if (state := taken(self._board)) is None:
             return
         for line in state.lines:
             message = line.split(": ", 1)[-1]  # what each trial says again and again is said once

@@ -23,7 +23,10 @@ from lgc.errors import TrainingError
 from lgc.launch import storage
 from lgc.launch.board import open_board
 from lgc.launch.cluster import DRIVER_ENVIRONMENT
+from lgc.launch.growth import may_grow
+from lgc.launch.jobs import is_job_server
 from lgc.launch.ray_train import connect
+from lgc.launch.room import joins_cluster
 from lgc.launch.sweep.display import SweepDisplay
 from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE, measured
@@ -59,7 +62,7 @@ def search_with_ray(
     missing = sweep.trials - len(done)
     if missing <= 0:
         return
-    if address and address.startswith(("http://", "https://")):
+    if is_job_server(address):
         raise TrainingError(
             f"runtime.address {address}: a sweep cannot be sent to a job server; "
             "start it on a machine of the cluster with runtime.address=auto"
@@ -77,7 +80,7 @@ def search_with_ray(
     import ray
     from ray import tune
 
-    device, most = concurrency(sweep, config, ray.cluster_resources())
+    device, most = concurrency(sweep, config, ray.cluster_resources(), joins_cluster(config.runtime) and may_grow())
     at_once = min(missing, most)
     threads = threads_for(config.runtime.threads, at_once * (1 if in_process else config.runtime.workers))
     raw = {**search.raw, "runtime": {**search.raw["runtime"], "threads": threads}}
@@ -93,7 +96,7 @@ def search_with_ray(
     tuner = tune.Tuner(
         # a trial's own process needs no CPU unless it trains itself; it stays here, where the sweep's folder is
         tune.with_resources(
-            _bound(search, board, storage.worker_environment(config.storage)),
+            _bound(search, board, storage.worker_environment(config.storage, address)),
             {_this_node(): 0.001, **({device: 1} if in_process else {})},
         ),
         tune_config=tune.TuneConfig(
@@ -125,10 +128,13 @@ def search_with_ray(
         )
 
 
-def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, float]) -> tuple[str, int]:
+def concurrency(
+    sweep: SweepConfig, config: Config, resources: Mapping[str, float], grows: bool = False
+) -> tuple[str, int]:
     """What trials run on, ``CPU`` or ``GPU``, and how many at once.
 
-    More than the devices allow would wait for one another while they hold their workers.
+    More than the devices allow would wait for one another while they hold their workers. Where not even one has room
+    in a cluster that ``grows``, as one whose GPUs start from zero, they are as many as the sweep asks for, or one.
     """
     runtime = config.runtime
     workers = 1 if runtime.engine == "local" else runtime.workers
@@ -136,6 +142,8 @@ def concurrency(sweep: SweepConfig, config: Config, resources: Mapping[str, floa
     device = "GPU" if on_gpu else "CPU"
     there = resources.get(device, 0)
     fit = int(there // workers)
+    if not fit and grows:
+        return device, sweep.concurrent or 1
     if not fit:
         raise TrainingError(
             f"sweep {sweep.name}: a trial needs {workers} {device}s, Ray has {there:g}; lower runtime.workers"

@@ -121,6 +121,16 @@ def test_trials_in_a_process_of_their_own_cannot_be_ended_early(search: Search) 
         search_with_ray(fixed, [], None, lambda record: "")
 
 
+@pytest.mark.parametrize(("wanted", "at_once"), [(None, 1), (3, 3)])
+def test_where_an_autoscaler_brings_nodes_trials_wait_for_them(
+    search: Search, wanted: int | None, at_once: int
+) -> None:
+    config, sweep = parse(search.raw), replace(search.sweep, concurrent=wanted)
+    config = replace(config, runtime=replace(config.runtime, workers=2, device="cuda"))
+    assert concurrency(sweep, config, {"CPU": 8.0}, grows=True) == ("GPU", at_once)
+    assert concurrency(sweep, config, {"GPU": 4.0}, grows=True) == ("GPU", min(at_once, 2) if wanted else 2)
+
+
 def test_a_trial_that_never_fits_is_refused(search: Search) -> None:
     config = parse(search.raw)
     config = replace(config, runtime=replace(config.runtime, workers=16))
