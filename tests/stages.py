@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lgc.build.stage import Stage
 from lgc.build.stages import make_stage
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.tracking.base import NullTracker
 from lgc.training.context import LocalContext
 from lgc.training.identity import Identity
+from lgc.training.stage import Stage
 from lgc.training.trainer import fit
 
 
@@ -26,8 +26,7 @@ def trained(name: TrainStage, config: Config, paths: Paths) -> tuple[Stage, Path
     """A stage trained to its end, and its last checkpoint."""
     context = LocalContext(paths.root / "runs" / name, show_bar=False)
     stage = make_stage(name, config, paths, context)
-    parts = (stage.state, stage.loader, stage.settings, context, NullTracker(), stage.validator)
-    fit(*parts, name=name, identity=Identity({"of": "a test"}))
+    fit(stage, context, NullTracker(), name=name, identity=Identity({"of": "a test"}))
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
     return stage, checkpoint

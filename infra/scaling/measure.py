@@ -62,7 +62,7 @@ def train(model: str, folder: Path) -> tuple[Path, dict[str, Any]]:
     context, recorder = LocalContext(folder / "runs", show_bar=False), Recorder()
     stage = make_stage("train_codec", config, paths, context)
     identity = Identity({"purpose": "measure"})
-    fit(stage.state, stage.loader, stage.settings, context, recorder, stage.validator, name="m", identity=identity)
+    fit(stage, context, recorder, name="m", identity=identity)
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
     sizes = {path.name: path.stat().st_size for path in sorted(checkpoint.iterdir())}

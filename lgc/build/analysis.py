@@ -7,17 +7,17 @@ from typing import Final
 
 import torch
 
+from lgc.build.adam import adam
 from lgc.build.data import make_loader
 from lgc.build.networks import load_teacher, make_codec, make_reference
-from lgc.build.stage import Stage, adam
 from lgc.config.paths import UPSTREAM, Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import Split
 from lgc.errors import TrainingError
 from lgc.training.context import Context
 from lgc.training.objectives import AnalysisObjective, ReferenceObjective, make_analyzers
+from lgc.training.stage import Stage, Validation
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules
-from lgc.training.trainer import Validation
 from lgc.training.validation import AnalysisValidator
 
 _HEADS_ALONE: Final[tuple[TrainStage, ...]] = ("train_analysis", "train_probe")
@@ -41,7 +41,6 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
     averages = MovingAverage({"analyzers": analyzers}, training.ema_decay)
     look = AnalysisValidator(Split(paths.data, "val"), training.validation_images, context.device)
     return Stage(
-        name=name,
         state=TrainState([player], averages),
         loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
         settings=training.settings,
@@ -49,13 +48,15 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
     )
 
 
-def train_reference(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+def train_reference(config: Config, paths: Paths, context: Context) -> Stage:
     """The RGB reference, once for each learning rate, side by side on the same batches."""
     training = config.train_reference
     val = Split(paths.data, "val")
     known = val.manifest.splits["val"]
     if context.rank == 0 and len(training.learning_rates) > 1 and not (known.masks or known.attributes or known.pose):
-        context.say(f"{name}: no annotation in the validation split to choose by; takes the first learning rate")
+        context.say(
+            "train_reference: no annotation in the validation split to choose by; takes the first learning rate"
+        )
     look = AnalysisValidator(val, training.validation_images, context.device)
     players = []
     for lr in training.learning_rates:
@@ -73,7 +74,6 @@ def train_reference(name: TrainStage, config: Config, paths: Paths, context: Con
         )
     modules = {name: module for player in players for name, module in player.modules.items()}
     return Stage(
-        name=name,
         state=TrainState(players, MovingAverage(modules, training.ema_decay)),
         loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
         settings=training.settings,

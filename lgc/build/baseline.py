@@ -6,21 +6,22 @@ from typing import Final
 
 import torch
 
+from lgc.build.adam import adam
 from lgc.build.data import make_loader
 from lgc.build.perceptual import make_perceptual
-from lgc.build.stage import Stage, adam
-from lgc.config.paths import Paths, TrainStage
+from lgc.config.paths import Paths
 from lgc.config.schema import Config
 from lgc.data.shards import Split
 from lgc.training.context import Context
 from lgc.training.groups import codec_groups
+from lgc.training.stage import Stage
 from lgc.training.state import MovingAverage, Player, TrainState
 
 LAMBDA_UNIT: Final = 1_000_000
 """Qualities of trained baselines are CompressAI's lambda times this."""
 
 
-def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+def train_baseline(config: Config, paths: Paths, context: Context) -> Stage:
     """The one network and quality of a variant's configuration."""
     from lgc.baselines import networks
     from lgc.training.baseline import BaselineObjective, BaselineValidator
@@ -36,7 +37,6 @@ def train_baseline(name: TrainStage, config: Config, paths: Paths, context: Cont
     groups = codec_groups(network, networks.DENSITY, training.lr)
     modules = {"network": network}
     return Stage(
-        name=name,
         state=TrainState(
             [Player("network", objective, modules, adam(groups), training.clip_norm)],
             MovingAverage(modules, training.ema_decay),

@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from lgc.build.adam import adam
 from lgc.build.data import make_loader
 from lgc.build.networks import load_teacher, make_codec
 from lgc.build.perceptual import make_perceptual
-from lgc.build.stage import Stage, adam
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import CodecTraining, Config
 from lgc.data.shards import Split
@@ -23,18 +23,18 @@ from lgc.training.codec import TrainableCodec
 from lgc.training.context import Context
 from lgc.training.guards import Guard, codec_guards
 from lgc.training.objectives import CodecObjective, Controllers, DiscriminatorObjective, Teacher, make_analyzers
+from lgc.training.stage import Stage
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules
 from lgc.training.validation import AnalysisValidator, CodecValidator, Together
 
 
-def train_codec(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
+def train_codec(config: Config, paths: Paths, context: Context) -> Stage:
     """Codec and critic from the start, without tasks."""
     training = config.train_codec
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     players, controllers, perceptual, terms_off = _codec_players(config, training, codec)
     return Stage(
-        name=name,
         state=TrainState(players, MovingAverage({"codec": codec}, training.ema_decay), {"rate": controllers}),
         loader=make_loader(paths, training.settings, training.augment, 0.0, context),
         settings=training.settings,
@@ -62,7 +62,6 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
     load_modules(paths.weights("train_analysis"), {"analyzers": analyzers})
     val = Split(paths.data, "val")
     return Stage(
-        name=name,
         state=TrainState(
             players,
             MovingAverage({"codec": codec, "analyzers": analyzers}, training.ema_decay),

@@ -15,7 +15,7 @@ from lgc.data.resident import ResidentSplit, has_room
 from lgc.data.shards import Manifest, Split, read_manifest
 from lgc.data.synthetic import write_dataset
 from lgc.training.context import Context
-from lgc.training.trainer import Settings
+from lgc.training.stage import Settings
 
 
 def prepare_data(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from lgc.build.analysis import train_analysis, train_reference
 from lgc.build.baseline import train_baseline
 from lgc.build.codec import finetune, train_codec
-from lgc.build.stage import Stage
 from lgc.config.paths import Paths, TrainStage, group_of
 from lgc.config.schema import Config
 from lgc.training.context import Context
-from lgc.training.trainer import Settings
+from lgc.training.stage import Settings, Stage
 
 
 def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
@@ -17,16 +19,16 @@ def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context)
 
     In a variant, ``config`` and ``paths`` are its own; see :func:`lgc.config.variants.vary`.
     """
-    makers = {
+    makers: dict[TrainStage, Callable[[Config, Paths, Context], Stage]] = {
         "train_codec": train_codec,
         "train_reference": train_reference,
-        "train_analysis": train_analysis,
-        "finetune_joint": finetune,
-        "finetune_separate": finetune,
-        "train_probe": train_analysis,
+        "train_analysis": partial(train_analysis, "train_analysis"),
+        "finetune_joint": partial(finetune, "finetune_joint"),
+        "finetune_separate": partial(finetune, "finetune_separate"),
+        "train_probe": partial(train_analysis, "train_probe"),
         "train_baseline": train_baseline,
     }
-    return makers[name](name, config, paths, context)
+    return makers[name](config, paths, context)
 
 
 def stage_settings(name: TrainStage, config: Config) -> Settings:

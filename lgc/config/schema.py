@@ -21,7 +21,7 @@ from lgc.models.latents import Steps
 from lgc.models.transforms import Widths
 from lgc.training.guards import GuardSettings
 from lgc.training.objectives import CodecSchedule, CodecWeights, TaskWeights
-from lgc.training.trainer import Settings
+from lgc.training.stage import Settings
 
 
 @dataclass(frozen=True)

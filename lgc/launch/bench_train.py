@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -304,17 +304,8 @@ def _main(action: str) -> None:
     held = [stage.loader.batch_at(number * batch).to(context.device) for number in range(_HELD)]
     turns: Any = _Turns(stage.loader, held)
     identity = Identity({"purpose": "bench"})
-    fit(
-        stage.state,
-        turns,
-        stage.settings,
-        context,
-        NullTracker(),
-        stage.validator,
-        name=STAGE,
-        identity=identity,
-        record=config.runtime.record,
-    )
+    stage = replace(stage, loader=turns)
+    fit(stage, context, NullTracker(), name=STAGE, identity=identity, record=config.runtime.record)
     rates = {name: batch * len(values) / sum(values) for name, values in turns.seconds.items()}
     print(json.dumps({**rates, "fetch_seconds": fetch_seconds}))
 

@@ -97,15 +97,11 @@ def train(job: Job, context: Context) -> None:
             context.say(f"{job.label}{job.stage}: {line}")
     with _tracked(job, whole.tracking.system_seconds, context) as tracker:
         fit(
-            stage.state,
-            stage.loader,
-            stage.settings,
+            stage,
             context,
             tracker,
-            stage.validator,
             name=f"{job.label}{job.stage}",
             identity=job.identity.without(stage.terms_off),
-            guards=stage.guards,
             record=whole.runtime.record,
         )
 

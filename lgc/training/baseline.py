@@ -19,7 +19,7 @@ from lgc.losses.perceptual import PerceptualLoss
 from lgc.losses.rate import bits_per_pixel
 from lgc.metrics.image import LPIPS, psnr
 from lgc.training.objectives import Objective, Outcome
-from lgc.training.trainer import Validation
+from lgc.training.stage import Validation
 from lgc.training.validation import sheet
 
 

@@ -5,66 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, Protocol
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
 
-from lgc.data.loader import Batch, TrainingLoader
+from lgc.data.loader import Batch
 from lgc.errors import TrainingError
 from lgc.models.blocks import channels_last
 from lgc.tracking.base import ROLLBACKS_TAG, Tracker, flatten
 from lgc.training.agree import agreed
 from lgc.training.context import Bar, Context
 from lgc.training.evidence import Evidence, Tripped, gradient_norms, write_evidence
-from lgc.training.guards import GRADIENT, TOTAL, Guard, NotFinite
+from lgc.training.guards import GRADIENT, TOTAL, NotFinite
 from lgc.training.identity import Identity
 from lgc.training.objectives import Outcome
-from lgc.training.state import Player, TrainState
+from lgc.training.stage import Precision, Settings, Stage
+from lgc.training.state import Player
 from lgc.training.turn import make_turn
-
-Precision = Literal["auto", "float32", "bfloat16"]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How long and how a stage trains. Lengths are in samples, so that batch size does not change them."""
-
-    samples: int
-    batch_size: int = 16
-    """Global, over all workers."""
-    warmup: int = 2_000
-    lr_floor: float = 0.05
-    """Learning rate at the end of the cosine, as a share of its peak."""
-    precision: Precision = "auto"
-    """``auto``: bfloat16 where the device computes it natively, else float32."""
-    seed: int = 0
-    checkpoint_every: int = 20_000
-    validate_every: int = 20_000
-    log_every: int = 20
-    """Steps between records of the training terms."""
-    rollbacks: int = 3
-    """How often a stage that a guard stopped may go back to its last checkpoint, each time at half the learning
-    rate."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Measurements and pictures of one look at the validation split."""
-
-    metrics: Mapping[str, float]
-    images: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """uint8 (H, W, 3) sheets."""
-
-
-class Validator(Protocol):
-    """Looks at the averaged modules."""
-
-    def __call__(self, modules: Mapping[str, torch.nn.Module]) -> Validation: ...
-
 
 ROLLBACK_FACTOR: Final = 0.5
 """On the learning rate, for each time that a guard stopped training."""
@@ -89,19 +50,9 @@ class Every:
 
 
 def fit(
-    state: TrainState,
-    loader: TrainingLoader,
-    settings: Settings,
-    context: Context,
-    tracker: Tracker,
-    validate: Validator,
-    *,
-    name: str,
-    identity: Identity,
-    guards: Sequence[Guard] = (),
-    record: bool = False,
+    stage: Stage, context: Context, tracker: Tracker, *, name: str, identity: Identity, record: bool = False
 ) -> None:
-    """Train until ``settings.samples`` are seen, from the last checkpoint on if there is one.
+    """Train until the stage's ``settings.samples`` are seen, from the last checkpoint on if there is one.
 
     A run that was finished before returns at once. The last checkpoint holds the result. A run that goes on with
     another number of workers keeps its batch size, and says so. With ``record``, one GPU records its steps
@@ -112,6 +63,7 @@ def fit(
             checkpoint is not this run's.
         Interrupted: somebody asked to stop; a checkpoint was written first, unless a guard had its doubts.
     """
+    state, settings = stage.state, stage.settings
     for module in state.modules.values():
         channels_last(module, context.device)
     for module in state.averages.modules.values():
@@ -130,31 +82,21 @@ def fit(
         precision = _precision(settings, context)
         if restored.precision not in (None, precision) and context.rank == 0:
             context.say(f"{name}: goes on at sample {state.samples} in {precision}, {restored.precision} before")
-    _Loop(state, loader, settings, context, tracker, validate, name, identity, guards, record).run()
+    _Loop(stage, context, tracker, name, identity, record).run()
 
 
 class _Loop:
     def __init__(
-        self,
-        state: TrainState,
-        loader: TrainingLoader,
-        settings: Settings,
-        context: Context,
-        tracker: Tracker,
-        validate: Validator,
-        name: str,
-        identity: Identity,
-        guards: Sequence[Guard],
-        record: bool,
+        self, stage: Stage, context: Context, tracker: Tracker, name: str, identity: Identity, record: bool
     ) -> None:
-        self.state, self.loader, self.settings = state, loader, settings
-        self.context, self.tracker, self.validate = context, tracker, validate
+        self.state, self.loader, self.settings = stage.state, stage.loader, stage.settings
+        self.context, self.tracker, self.validator = context, tracker, stage.validator
         self.name, self.identity = name, identity
-        self.guards = (NotFinite(), *guards)
-        dtype = autocast_dtype(settings.precision, context.device)
-        self.turns = [make_turn(player, context, dtype, record) for player in state.players]
+        self.guards = (NotFinite(), *stage.guards)
+        dtype = autocast_dtype(stage.settings.precision, context.device)
+        self.turns = [make_turn(player, context, dtype, record) for player in stage.state.players]
         self.terms: dict[str, list[torch.Tensor]] = defaultdict(list)
-        self.clock = _Clock(state.seconds)
+        self.clock = _Clock(stage.state.seconds)
         self.bar: Bar | None = None
 
     def run(self) -> None:
@@ -327,7 +269,7 @@ class _Loop:
         with self.clock.paused(), torch.no_grad():
             stopped = {name for player in self.state.players if player.stopped for name in player.modules}
             averages = self.state.averages.modules
-            result = self.validate({name: module for name, module in averages.items() if name not in stopped})
+            result = self.validator({name: module for name, module in averages.items() if name not in stopped})
         metrics = {f"val/{name}": value for name, value in result.metrics.items()}
         self.tracker.metrics(metrics, self.state.samples)
         for name, pixels in result.images.items():

@@ -25,7 +25,7 @@ from lgc.metrics.tasks import TaskScores
 from lgc.training.codec import TrainableCodec
 from lgc.training.export import export_model
 from lgc.training.objectives import analyzer_input
-from lgc.training.trainer import Validation
+from lgc.training.stage import Validation
 
 _BATCH: Final = 32
 _COLUMNS: Final = 8

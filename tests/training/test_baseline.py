@@ -17,8 +17,9 @@ from lgc.training.baseline import BaselineObjective, BaselineValidator
 from lgc.training.context import LocalContext
 from lgc.training.groups import codec_groups
 from lgc.training.identity import Identity
+from lgc.training.stage import Settings, Stage
 from lgc.training.state import MovingAverage, Player, TrainState, release
-from lgc.training.trainer import Settings, fit
+from lgc.training.trainer import fit
 
 
 @pytest.fixture
@@ -86,24 +87,25 @@ def test_a_few_steps_of_the_one_loop_leave_a_network_that_codes(name: str, shard
     )
     validator = BaselineValidator(Split(shards, "val"), 2, None)
 
-    def state() -> TrainState:
+    def stage() -> Stage:
         network = networks.make_network(name, 4, 6)
         optimizer = torch.optim.Adam(codec_groups(network, networks.DENSITY, 1e-3))
         player = Player("network", BaselineObjective(network, 0.01), {"network": network}, optimizer)
-        return TrainState([player], MovingAverage({"network": network}, 0.9))
+        state = TrainState([player], MovingAverage({"network": network}, 0.9))
+        return Stage(state, loader, settings, validator)
 
     context = LocalContext(tmp_path, show_bar=False)
-    done = state()
-    fit(done, loader, settings, context, NullTracker(), validator, name="test", identity=Identity({"of": "a test"}))
-    again = state()  # validation must not have changed what a checkpoint holds
-    fit(again, loader, settings, context, NullTracker(), validator, name="test", identity=Identity({"of": "a test"}))
-    assert again.samples == 16
+    done = stage()
+    fit(done, context, NullTracker(), name="test", identity=Identity({"of": "a test"}))
+    again = stage()  # validation must not have changed what a checkpoint holds
+    fit(again, context, NullTracker(), name="test", identity=Identity({"of": "a test"}))
+    assert again.state.samples == 16
     checkpoint = context.latest_checkpoint()
     assert checkpoint is not None
     release(checkpoint, tmp_path / "weights.safetensors")
     network = networks.load_network(name, tmp_path / "weights.safetensors")
     pixels = Split(shards, "val").images(torch.arange(2)).numpy()
     files = [networks.encode(network, picture) for picture in pixels]
-    measured = validator(done.averages.modules)
+    measured = validator(done.state.averages.modules)
     assert measured.metrics["bpp"] == pytest.approx(8 * sum(map(len, files)) / (2 * 32 * 32))
     assert measured.images["reconstructions"].shape[2] == 3

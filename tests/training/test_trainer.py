@@ -39,14 +39,11 @@ from lgc.training.objectives import (
     Objective,
     Outcome,
 )
+from lgc.training.stage import Precision, Settings, Stage, Validation, Validator
 from lgc.training.state import MovingAverage, Player, TrainState, read_state
 from lgc.training.trainer import (
     Every,
     Interrupted,
-    Precision,
-    Settings,
-    Validation,
-    Validator,
     fit,
     learning_rate_factor,
 )
@@ -125,17 +122,8 @@ def run(
     guards: Sequence[Guard] = (),
     validate: Validator = no_validation,
 ) -> None:
-    fit(
-        state,
-        make_loader(shards),
-        settings,
-        context,
-        tracker or NullTracker(),
-        validate,
-        name="test",
-        identity=identity,
-        guards=guards,
-    )
+    stage = Stage(state, make_loader(shards), settings, validate, guards=guards)
+    fit(stage, context, tracker or NullTracker(), name="test", identity=identity)
 
 
 def weights_of(state: TrainState) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lgc.build.stage import adam
+from lgc.build.adam import adam
 from lgc.build.stages import make_stage
 from lgc.config.load import compose, parse
 from lgc.config.paths import TrainStage
