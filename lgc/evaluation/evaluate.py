@@ -165,6 +165,6 @@ def _key(plan: Plan, part: Mapping[str, Any]) -> str:
         "split": bench.split.name,
         "device": bench.device.type,  # one codec's blocks, joined, are of one device and one torch
         "torch": torch.__version__,
-        "metrics": sorted([*bench.metrics, *bench.extractors]),
+        "metrics": sorted([*bench.metrics.pictures, *bench.metrics.extractors]),
     }
     return digest.of_value(everything, digits=24)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
@@ -18,8 +18,7 @@ from lgc.bitstream.container import strip
 from lgc.data.loader import Batch, read_batch
 from lgc.data.shards import Split
 from lgc.evaluation.points import Point
-from lgc.metrics.base import PictureMetric
-from lgc.metrics.distribution import Extractor
+from lgc.metrics.choose import Metrics
 from lgc.metrics.tasks import TaskScores
 from lgc.models.analysis import Predictions
 from lgc.models.layered import LAYERS
@@ -40,11 +39,9 @@ class Bench:
 
     split: Split
     limit: int | None
-    metrics: Mapping[str, PictureMetric]
+    metrics: Metrics
     reference: RGBAnalyzer
     device: torch.device
-    extractors: Mapping[str, Extractor] = field(default_factory=dict)
-    """Features of pictures, for distances between sets of pictures."""
 
     def blocks(self) -> list[range]:
         """All pictures once, in order, as rows of the split."""
@@ -168,14 +165,14 @@ class _Collector:
         """Decoded uint8 (B, H, W, 3): every picture metric, and the reference's view."""
         x_hat = images.to_float(torch.from_numpy(decoded)).to(self._bench.device)
         x = batch.x.to(self._bench.device)
-        for name, metric in self._bench.metrics.items():
+        for name, metric in self._bench.metrics.pictures.items():
             self.value(name, metric(x_hat, x).cpu().tolist())
         self.features(x_hat)
         self.reference(x_hat, batch)
 
     def features(self, x: torch.Tensor) -> None:
         """Of pictures (B, 3, H, W), by every extractor."""
-        for name, extractor in self._bench.extractors.items():
+        for name, extractor in self._bench.metrics.extractors.items():
             self._point.features[name] = extractor(x).float().cpu().numpy()
 
     @torch.no_grad()

@@ -27,7 +27,6 @@ from lgc.evaluation.points import Point, key_of
 from lgc.evaluation.summary import curve_rounds, curve_rows, details, set_distances, summarise
 from lgc.evaluation.timing import time_paths
 from lgc.metrics.base import BPP, CODED_BPP
-from lgc.metrics.choose import Metrics
 from lgc.metrics.information import make_priors
 from lgc.metrics.tasks import INFOS as TASKS
 
@@ -55,7 +54,6 @@ class Results:
 
 def make_results(
     plan: Plan,
-    metrics: Metrics,
     points: Sequence[Point],
     ours: Mapping[str, str],
     model_file: Path,
@@ -66,8 +64,7 @@ def make_results(
     """Summarise, compare, time.
 
     Args:
-        plan: what was measured.
-        metrics: by which metrics.
+        plan: what was measured, and by which metrics.
         points: of :func:`lgc.evaluation.evaluate.evaluate`.
         ours: names of our codecs in tables, the main one first, and the stage that made each, after the variant
             (``leave_out/TASK/``, ``rates/NAME/``) where it is of one.
@@ -76,7 +73,7 @@ def make_results(
         trained_on: metrics that were also training losses, and how.
         facts: about the run: models, environment, configuration.
     """
-    main = next(iter(ours))
+    main, metrics = next(iter(ours)), plan.bench.metrics
     names = [*(codec.name for codec, _ in plan.baselines), *plan.given]
     distances, undefined = set_distances(points, metrics.sets)
     rows = curve_rows(points, distances)

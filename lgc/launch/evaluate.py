@@ -39,7 +39,7 @@ from lgc.launch.room import joins_cluster
 from lgc.launch.side_by_side import Workbench, side_by_side
 from lgc.launch.stage import environment_facts, recorded, storage_folder
 from lgc.launch.worker import pick_device, threads_for
-from lgc.metrics.choose import Metrics, make_metrics
+from lgc.metrics.choose import make_metrics
 from lgc.metrics.identity import embedding_facts
 from lgc.models.transforms import STRIDE
 from lgc.progress import make_bar
@@ -84,7 +84,7 @@ def run_evaluate() -> None:
     ours = our_models(config)
     models = [paths.of(model.variant).model(model.stage) for model in ours.values()]
     hashes = [output_sha256(path) for path in models]
-    plan, metrics = make_plan(config, paths)
+    plan = make_plan(config, paths)
     if plan.bench.device.type != config.runtime.device != "auto":
         print(f"evaluate: no GPU here; measuring on the {plan.bench.device.type.upper()}")
     hashes += [plan.layered[name].codec.model.sha256 for name in config.evaluate.models]
@@ -102,7 +102,7 @@ def run_evaluate() -> None:
         }
         origins = {name: model.origin for name, model in ours.items()}
         results = make_results(
-            plan, metrics, points, origins, models[0], config.evaluate.bootstrap, trained_on(config), facts,
+            plan, points, origins, models[0], config.evaluate.bootstrap, trained_on(config), facts,
         )  # fmt: skip
         for what, reason in results.summary["absent"].items():
             print(f"evaluate: {what} is absent: {reason}")
@@ -113,11 +113,11 @@ def run_evaluate() -> None:
     _print_table(results.rows, trained_on(config))
 
 
-def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
-    """Load models, reference and baselines; the metrics say how to read the results."""
-    bench, metrics = _bench(config, paths)
+def make_plan(config: Config, paths: Paths) -> Plan:
+    """Load models, reference, baselines and metrics."""
+    bench = _bench(config, paths)
     manifest = bench.split.manifest
-    absent = dict(metrics.absent)
+    absent = dict(bench.metrics.absent)
     for kind in ("masks", "attributes", "pose"):
         if not getattr(manifest.splits[config.evaluate.split], kind):
             absent[kind] = f"the {config.evaluate.split} split of {manifest.name} carries no {kind}"
@@ -144,9 +144,9 @@ def make_plan(config: Config, paths: Paths) -> tuple[Plan, Metrics]:
         layered[name] = _given(file, bench.device)
     reference = output_sha256(paths.weights("train_reference"))
     identity = {"data": manifest.hash, "reference": reference, "measuring": measuring_facts()}
-    if "identity" in metrics.pictures:
+    if "identity" in bench.metrics.pictures:
         identity["embedding"] = params_hash([dict(embedding_facts(config.evaluate.identity))])
-    return Plan(bench, layered, baselines, identity, absent), metrics
+    return Plan(bench, layered, baselines, identity, absent)
 
 
 def _given(path: Path, device: torch.device) -> Layered:
@@ -159,9 +159,7 @@ def make_workbench(raw: Mapping[str, Any], root: str) -> Workbench:
     """What another process needs to measure baselines: plain data in, so that it can be sent there."""
     config, paths = parse(raw), Paths(Path(root))
     codecs = (codec for codec, _ in _baselines(config, paths))
-    return Workbench(
-        _bench(config, paths)[0], {codec.name: codec for codec in codecs if not isinstance(codec, Absent)}
-    )
+    return Workbench(_bench(config, paths), {codec.name: codec for codec in codecs if not isinstance(codec, Absent)})
 
 
 def measuring_device(runtime: RuntimeConfig) -> torch.device:
@@ -174,14 +172,13 @@ def measuring_processes(runtime: RuntimeConfig) -> int:
     return min(runtime.evaluate_workers, cores())
 
 
-def _bench(config: Config, paths: Paths) -> tuple[Bench, Metrics]:
+def _bench(config: Config, paths: Paths) -> Bench:
     device = measuring_device(config.runtime)
     split = Split(paths.data, config.evaluate.split)
     reference = load_reference(config.model, paths).to(device)
     wanted, size = config.evaluate.metrics, split.manifest.image_size
     metrics = make_metrics(wanted, size, config.evaluate.lpips_net, reference, config.evaluate.identity)
-    bench = Bench(split, config.evaluate.limit, metrics.pictures, reference, device, metrics.extractors)
-    return bench, metrics
+    return Bench(split, config.evaluate.limit, metrics, reference, device)
 
 
 def _baselines(config: Config, paths: Paths) -> Iterator[tuple[Codec | Absent, Sequence[int]]]:

@@ -17,6 +17,7 @@ from lgc.evaluation.evaluate import Layered, Plan, Work, count_tasks, evaluate
 from lgc.evaluation.measure import Bench, full_float32, measure_baseline, measure_layered, measure_originals
 from lgc.evaluation.points import Point
 from lgc.evaluation.timing import time_paths
+from lgc.metrics.choose import Metrics
 from lgc.metrics.image import psnr
 from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
@@ -32,7 +33,7 @@ def _small_blocks() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def bench(shards: Path, reference: RGBAnalyzer) -> Bench:
-    return Bench(Split(shards, "test"), None, {"psnr": psnr}, reference, torch.device("cpu"))
+    return Bench(Split(shards, "test"), None, Metrics(pictures={"psnr": psnr}), reference, torch.device("cpu"))
 
 
 class CountingCodec:
@@ -190,7 +191,8 @@ class TestCache:
         elif change == "quality":
             quality = 2
         elif change == "metrics":
-            other = replace(bench, metrics={**bench.metrics, "error": lambda a, b: (a - b).abs().mean(dim=(1, 2, 3))})
+            pictures = {**bench.metrics.pictures, "error": lambda a, b: (a - b).abs().mean(dim=(1, 2, 3))}
+            other = replace(bench, metrics=Metrics(pictures))
         else:
             other = replace(bench, split=Split(shards, "val"))
         evaluate(plan(other, codec, [(store, [quality])], **identity), tmp_path, Bar())
@@ -333,7 +335,7 @@ class TestFullFloat32:
             seen.append(self.allowed())
             return x.mean(dim=(1, 2, 3))[:, None]
 
-        watched, rows = replace(bench, metrics={"look": look}, extractors={"feel": feel}), range(2)
+        watched, rows = replace(bench, metrics=Metrics({"look": look}, {"feel": feel})), range(2)
         measure_originals(watched, rows)
         measure_baseline(CountingCodec(), 1, watched, rows)
         measure_layered("ours", codec, watched, None, rows)

@@ -20,6 +20,7 @@ from lgc.evaluation.evaluate import Layered, Plan, evaluate
 from lgc.evaluation.gallery import make_views, pick, write_gallery
 from lgc.evaluation.measure import Bench
 from lgc.evaluation.points import Point
+from lgc.metrics.choose import Metrics
 from lgc.metrics.image import psnr
 from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
@@ -29,7 +30,7 @@ def test_samples_worst_and_every_view(
     shards: Path, reference: RGBAnalyzer, codec: LayeredCodec, tmp_path: Path
 ) -> None:
     split = Split(shards, "test")
-    bench = Bench(split, None, {"psnr": psnr}, reference, torch.device("cpu"))
+    bench = Bench(split, None, Metrics(pictures={"psnr": psnr}), reference, torch.device("cpu"))
     jpeg = make_codec("jpeg")
     assert not isinstance(jpeg, Absent)
     baselines = [(jpeg, [0, 5, 90])]
@@ -75,7 +76,7 @@ def test_a_given_model_is_shown_beside_ours(
 ) -> None:
     other = lgc.load(write_model(tmp_path / "other.safetensors", small_architecture, seed=1), "cpu")
     split = Split(shards, "test")
-    bench = Bench(split, 2, {"psnr": psnr}, reference, torch.device("cpu"))
+    bench = Bench(split, 2, Metrics(pictures={"psnr": psnr}), reference, torch.device("cpu"))
     plan = Plan(bench, {"ours": Layered(codec), "other": Layered(other)}, [], {})
     points = evaluate(plan, tmp_path / "cache", lambda name: lambda n: None)
     views, _ = make_views([0, 1], split, codec, "ours", [], points, {"other": other})

@@ -20,6 +20,7 @@ from lgc.errors import LgcError
 from lgc.evaluation.evaluate import Work
 from lgc.evaluation.measure import Bench, measure_baseline
 from lgc.launch.side_by_side import Workbench, side_by_side
+from lgc.metrics.choose import Metrics
 from lgc.metrics.image import psnr
 from lgc.models.reference import RGBAnalyzer
 
@@ -50,7 +51,7 @@ class Waits(Dies):
 def make(shards: Path, reference: RGBAnalyzer) -> Workbench:
     jpeg = make_codec("jpeg")
     assert not isinstance(jpeg, Absent)
-    bench = Bench(Split(shards, "test"), None, {"psnr": psnr}, reference, torch.device("cpu"))
+    bench = Bench(Split(shards, "test"), None, Metrics(pictures={"psnr": psnr}), reference, torch.device("cpu"))
     return Workbench(bench, {"jpeg": jpeg, "dies": Dies(), "waits": Waits()})
 
 

@@ -132,7 +132,7 @@ def test_other_model_files_are_measured_beside_ours(project: Project) -> None:
 
     def plan(name: str, path: str) -> Plan:
         raw["evaluate"]["models"] = {name: path}
-        return make_plan(parse(raw), Paths(root))[0]
+        return make_plan(parse(raw), Paths(root))
 
     found = plan("theirs", "outputs/train_codec/model.safetensors").layered["theirs"]
     assert found.estimate is None

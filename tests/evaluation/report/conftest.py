@@ -35,7 +35,7 @@ def evaluated(
     root = tmp_path_factory.mktemp("evaluated")
     split = Split(shards, "train")  # the others have too few pictures for intervals
     metrics = make_metrics(["psnr", "ssim", "vif", "reference_distance"], 32, "squeeze", reference)
-    bench = Bench(split, None, metrics.pictures, reference, torch.device("cpu"), metrics.extractors)
+    bench = Bench(split, None, metrics, reference, torch.device("cpu"))
     other = lgc.load(write_model(root / "other.safetensors", small_architecture, seed=1), "cpu")
     jpeg, webp = make_codec("jpeg"), make_codec("webp")
     assert not isinstance(jpeg, Absent)
@@ -61,6 +61,6 @@ def evaluated(
     }
     ours = {"joint": "finetune_joint", "separate": "finetune_separate"}
     marks = {"psnr": "its mean squared error was a training loss"}
-    results = make_results(plan, metrics, points, ours, model_file, 20, marks, facts)
+    results = make_results(plan, points, ours, model_file, 20, marks, facts)
     write_results(root / "outputs" / "evaluate", results, plan, points, 2, 1)
     return root
