@@ -71,7 +71,7 @@ class LayerAccount:
         """Code length of the symbols under the tables; computed when asked for."""
         return self.coded.ideal_bits
 
-    @property
+    @cached_property
     def coded_bytes(self) -> int:
         """Of a stream without the checksum, which a decoder could still read; it is coded when asked for.
 

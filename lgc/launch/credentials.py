@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from typing import Final
+
+from lgc import digest
 
 CREDENTIALS: Final = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
@@ -18,7 +18,7 @@ INHERITED: Final = "LGC_RAY_INHERITED"
 def seal(address: str) -> str:
     """A digest of the credentials, for the Ray at ``address``; empty for one of this process alone."""
     given = [os.environ.get(name) for name in CREDENTIALS]
-    return hashlib.sha256(json.dumps([address, *given]).encode()).hexdigest()
+    return digest.of_value([address, *given], digits=64)
 
 
 def to_tell(address: str | None) -> dict[str, str]:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import lgc
+from lgc import digest
 from lgc.build.data import data_hash
 from lgc.build.networks import has_teacher
 from lgc.config.paths import UPSTREAM, Paths, TrainStage, group_of
 from lgc.config.schema import Config
-from lgc.digest import of_file as file_sha256
-from lgc.digest import of_value as hash_of
 from lgc.errors import TrainingError
 from lgc.training.identity import Identity
 from lgc.training.objectives import TaskWeights
@@ -104,32 +103,32 @@ def measuring_facts() -> dict[str, Any]:
 def _hashes(package: Path, below: Sequence[str]) -> dict[str, str]:
     places = [package / place for place in below]
     files = [file for place in places for file in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
-    return {file.relative_to(package).as_posix(): file_sha256(file)[:12] for file in files}
+    return {file.relative_to(package).as_posix(): digest.of_file(file)[:12] for file in files}
 
 
 def output_sha256(path: Path) -> str:
     """Hash of another stage's output; :class:`TrainingError` says which stage to run when it is missing."""
     if not path.is_file():
         raise TrainingError(f"{path}: missing; run the {path.parent.name} stage first (make repro runs all)")
-    return file_sha256(path)
+    return digest.of_file(path)
 
 
 def pipeline_key(config: Config, paths: Paths) -> str:
     """Hash of all tracked settings and the data: the pipeline that a stage's run belongs to."""
     settings = {key: value for key, value in asdict(config).items() if key not in UNTRACKED}
-    return hash_of({"params": settings, "data": data_hash(paths)})
+    return digest.of_value({"params": settings, "data": data_hash(paths)})
 
 
 def params_hash(parts: Sequence[Any]) -> str:
     """Hash of a list of settings (dataclasses or plain values)."""
-    return hash_of([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
+    return digest.of_value([asdict(part) if is_dataclass(part) else part for part in parts])  # type: ignore[arg-type]
 
 
 def provenance(paths: Paths) -> dict[str, str]:
     """What a run was made from: commit and dirty flag, the hashes of ``dvc.lock`` and of the data's manifest."""
     lock = paths.root / "dvc.lock"
     facts = {"data.manifest": data_hash(paths), **git_facts(paths.root)}
-    return facts | ({"dvc.lock": file_sha256(lock)[:16]} if lock.is_file() else {})
+    return facts | ({"dvc.lock": digest.of_file(lock)[:16]} if lock.is_file() else {})
 
 
 def git_facts(root: Path) -> dict[str, str]:

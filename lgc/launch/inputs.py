@@ -8,8 +8,6 @@ delete it when no stage runs.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lgc import digest
 from lgc.atomic import replacing_file
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.data.shards import MANIFEST, read_manifest
-from lgc.digest import of_file as file_sha256
 from lgc.errors import TrainingError
 from lgc.launch.identity import output_sha256, upstream
 from lgc.launch.locks import locked
@@ -113,7 +111,7 @@ def _fetch(item: Input, store: Store, cache: Path) -> None:
         with replacing_file(cache / item.sha256) as partial:
             with store.filesystem.open_input_stream(store.key(item)) as source, partial.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 22)
-            if file_sha256(partial) != item.sha256:
+            if digest.of_file(partial) != item.sha256:
                 raise TrainingError(f"{store.key(item)}: damaged copy of {item.path}; remove it and run again")
     except OSError as error:
         raise TrainingError(f"{store.key(item)}: cannot be copied ({error}); run the stage again") from error
@@ -124,7 +122,7 @@ def _is_whole(path: Path, item: Input) -> bool:
 
 
 def _identity(inputs: Sequence[Input]) -> str:
-    return hashlib.sha256(json.dumps([asdict(item) for item in inputs]).encode()).hexdigest()[:16]
+    return digest.of_value([asdict(item) for item in inputs])
 
 
 def _relative(path: Path, paths: Paths) -> str:

@@ -53,7 +53,6 @@ BPP: Final = MetricInfo(
 )  # fmt: skip
 CODED_BPP: Final = MetricInfo(
     "coded_bpp", "rate of coded data", "bits per pixel", 0.0, math.inf, "lower", "mean over images",
-    "8 x bytes of the real file without container (boxes, chunks, comments) / pixels, of ours as a stream without "
-    "header and checksums; "
-    "what counts by format: lgc/baselines/container.py",
+    "8 x bytes of coded data / pixels: of the real file without its container (boxes, chunks, comments), of ours as "
+    "a stream without header and checksums; what counts by format: lgc/baselines/container.py",
 )  # fmt: skip
