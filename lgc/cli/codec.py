@@ -86,6 +86,7 @@ def compress(
     items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in kinds, outcome, tell_left_out=True)
     items = outcome.still_to_do(items, force, skip_existing)
     before = after = pixels = 0
+    streams = False  # a pipe has no size to compare with
     with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, _read_picture, outcome):
@@ -96,10 +97,12 @@ def compress(
                     write_bytes(item.target, data, force)
                     outcome.done += 1
                     before += Path(item.source).stat().st_size
+                    streams |= not Path(item.source).is_file()
                     after += len(data)
                     pixels += picture.shape[0] * picture.shape[1]
     if outcome.done:
-        print(f"{outcome.done} compressed: {before:,} -> {after:,} bytes, {8 * after / pixels:.3f} bits per pixel")
+        sizes = f"{after:,} bytes" if streams else f"{before:,} -> {after:,} bytes"
+        print(f"{outcome.done} compressed: {sizes}, {8 * after / pixels:.3f} bits per pixel")
     raise typer.Exit(outcome.exit_code())
 
 
@@ -260,8 +263,12 @@ def _read_picture(path: Path) -> np.ndarray:
 
 
 def _load(model: Path | None, device: str) -> LayeredCodec:
-    import lgc
+    import torch
 
+    import lgc
+    from lgc.launch.cores import cores
+
+    torch.set_num_threads(min(torch.get_num_threads(), cores()))  # of its own accord, torch sees no container's quota
     return lgc.load(find_model(model), device)
 
 

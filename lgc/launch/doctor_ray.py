@@ -54,19 +54,25 @@ def cluster(config: Config, shared: Path) -> Iterator[Finding]:
     kind = "GPU" if config.runtime.device == "cuda" else "CPU"
     nodes = [node for node in ray.nodes() if node["Alive"]]
     detail = f"{address}: {len(nodes)} nodes, {have.get('CPU', 0):.0f} CPU, {have.get('GPU', 0):.0f} GPU"
-    if (there := have.get(kind, 0)) >= workers:
+    there, fewest = int(have.get(kind, 0)), config.runtime.min_workers or workers
+    if there >= workers:
         yield Finding("Ray", "ok", detail)
+    elif there >= fewest:
+        detail += f"; {there} of {workers} {kind}s now"
+        yield Finding("Ray", "warning", detail, f"stages begin with {there} workers, and more join as nodes do")
+        workers = there
     elif may_grow():  # where GPUs cost, a cluster has none of them before a stage asks
-        detail += f"; {there:.0f} of {workers} {kind}s now"
+        detail += f"; {there} of {workers} {kind}s now"
         yield Finding("Ray", "warning", detail, "an autoscaler may bring them, Ray waits; else lower runtime.workers")
     else:
-        yield Finding("Ray", "failed", f"{detail}; runtime.workers is {workers}", f"add nodes or lower it ({kind})")
+        setting = "runtime.workers" if fewest == workers else "runtime.min_workers"
+        yield Finding("Ray", "failed", f"{detail}; {setting} is {fewest}", f"add nodes or lower it ({kind})")
         return
     for node in nodes:
         if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0):
             yield _node(node, config, shared)
     if workers > 1:
-        yield _all_reduce(config, kind)
+        yield _all_reduce(config, kind, workers)
 
 
 def _by_job(config: Config, address: str, shared: Path) -> Iterator[Finding]:
@@ -151,7 +157,7 @@ def _backbones(config: Config) -> list[Path]:
     return [lpips_weights(net) for net in sorted(perceptual_nets(config))]
 
 
-def _all_reduce(config: Config, kind: str) -> Finding:
+def _all_reduce(config: Config, kind: str, workers: int) -> Finding:
     """Each worker contributes its rank plus one; every worker must get the sum.
 
     Not tried where what the workers need of ``kind`` is not there, or others have it: Ray would wait for it.
@@ -162,10 +168,10 @@ def _all_reduce(config: Config, kind: str) -> Finding:
 
     from lgc.launch.process_group import NodeTorchConfig
 
-    workers, use_gpu = config.runtime.workers, config.runtime.device == "cuda"
+    use_gpu = config.runtime.device == "cuda"
     backend = "nccl" if use_gpu else "gloo"
     if (free := ray.available_resources().get(kind, 0)) < workers:
-        detail = f"not tried: {free:.0f} {kind} free, runtime.workers is {workers}"
+        detail = f"not tried: {free:.0f} {kind} free for {workers} workers"
         remedy = "run `lgc doctor` again when they are there and free (`ray status`)"
         return Finding(backend, "warning", detail, remedy)
     start = time.monotonic()

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
 
@@ -138,6 +139,20 @@ def test_a_picture_from_a_pipe(photos: Path, model_file: Path, tmp_path: Path) -
     done = subprocess.run(words, input=(photos / "a.png").read_bytes(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(lgc("inspect", "--json", tmp_path / "a.lgc").stdout)["width"] == 30
+    size = (tmp_path / "a.lgc").stat().st_size
+    assert done.stdout.decode().startswith(f"1 compressed: {size} bytes, "), "a pipe has no size"
+
+
+def test_no_more_threads_than_a_container_may_use(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        for threads, quota, then in ((2, 1, 1), (1, 2, 1)):  # what OMP_NUM_THREADS asks for is no more either
+            torch.set_num_threads(threads)
+            monkeypatch.setattr("lgc.launch.cores.cores", lambda quota=quota: quota)
+            cli_codec._load(model_file, "cpu")
+            assert torch.get_num_threads() == then
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_slash_says_that_a_folder_is_meant(photos: Path, model_file: Path, tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ def test_a_project_outside_a_git_repository(project: Path, tmp_path: Path) -> No
 def test_workers_of_others_are_not_waited_for(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.available_resources", lambda: {"CPU": 1.0})
     monkeypatch.setattr("ray.train.torch.TorchTrainer.fit", lambda _: pytest.fail("waits in Ray's queue"))
-    found = doctor_ray._all_reduce(replace(config, runtime=replace(config.runtime, workers=2)), "CPU")
-    assert (found.state, found.detail) == ("warning", "not tried: 1 CPU free, runtime.workers is 2")
+    found = doctor_ray._all_reduce(config, "CPU", 2)
+    assert (found.state, found.detail) == ("warning", "not tried: 1 CPU free for 2 workers")
 
 
 @pytest.mark.parametrize("grows", [True, False])
@@ -128,11 +128,32 @@ def test_gpus_that_start_from_zero_are_waited_for(
     found = list(doctor_ray.cluster(joined, tmp_path))
     seen = "auto: 1 nodes, 0 CPU, 0 GPU"
     if grows:
-        told = [("Ray", f"{seen}; 0 of 4 GPUs now"), ("nccl", "not tried: 0 GPU free, runtime.workers is 4")]
+        told = [("Ray", f"{seen}; 0 of 4 GPUs now"), ("nccl", "not tried: 0 GPU free for 4 workers")]
         assert [(one.state, (one.name, one.detail)) for one in found] == [("warning", line) for line in told]
         assert found[0].remedy.startswith("an autoscaler may bring them")
     else:
         assert [(one.state, one.detail) for one in found] == [("failed", f"{seen}; runtime.workers is 4")]
+
+
+@pytest.mark.parametrize("gpus", [1, 3])
+def test_fewer_workers_may_begin_where_that_is_allowed(
+    gpus: int, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cluster that nobody but people enlarge."""
+    monkeypatch.setattr(doctor_ray, "connect", lambda _: None)
+    monkeypatch.setattr(doctor_ray, "may_grow", lambda: False)
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"GPU": float(gpus)})
+    monkeypatch.setattr("ray.available_resources", lambda: {"GPU": 0.0})  # others have them
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 0.0}}])
+    runtime = replace(config.runtime, address="auto", workers=4, min_workers=2, device="cuda")
+    found = list(doctor_ray.cluster(replace(config, runtime=runtime), tmp_path))
+    seen = f"auto: 1 nodes, 0 CPU, {gpus} GPU"
+    if gpus < 2:
+        assert [(one.state, one.detail) for one in found] == [("failed", f"{seen}; runtime.min_workers is 2")]
+    else:
+        told = [("Ray", f"{seen}; 3 of 4 GPUs now"), ("nccl", "not tried: 0 GPU free for 3 workers")]
+        assert [(one.state, (one.name, one.detail)) for one in found] == [("warning", line) for line in told]
+        assert found[0].remedy == "stages begin with 3 workers, and more join as nodes do"
 
 
 @pytest.mark.parametrize("named", ["RAY_ADDRESS", "runtime.address"])
