@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import shutil
 import tempfile
 import threading
@@ -15,8 +16,8 @@ from typing import Final
 
 from lgc.errors import LgcError
 
-_ROOM: Final = 200
-"""Bytes of a name; file systems take 255."""
+_ROOM: Final = 160
+"""Bytes of a name; file systems take 255, and a host's name has up to 64."""
 
 
 @contextmanager
@@ -27,8 +28,10 @@ def replacing_file(path: Path) -> Iterator[Path]:
     points to is replaced.
     """
     path = Path(os.path.realpath(path))
-    # no two threads are in one call, and ids repeat in containers, where what a killed process left is written over
-    partial = path.with_name(f".{_short(path.name)}.{threading.get_native_id()}.partial")
+    # no two threads of a host are in one call; in containers, which are hosts of their own, ids are small and repeat,
+    # so what a killed process left is written over
+    writer = f"{platform.node()}.{threading.get_native_id()}"
+    partial = path.with_name(f".{_short(path.name)}.{writer}.partial")
     try:
         partial.touch()
         mode = partial.stat().st_mode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def test_names_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> No
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_writers_in_two_containers_are_not_in_each_others_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their threads may have one id, as the first of every container does."""
+    monkeypatch.setattr(threading, "get_native_id", lambda: 1)
+    with replacing_file(tmp_path / "a") as one:
+        one.write_text("one, whole")
+        with monkeypatch.context() as other_host:
+            other_host.setattr(platform, "node", lambda: "h" * 64)
+            with replacing_file(tmp_path / "a") as other:
+                other.write_text("other")
+        assert one.read_text() == "one, whole"
+    assert (tmp_path / "a").read_text() == "one, whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_a_file_gets_the_mode_of_this_process(tmp_path: Path, umask: int, mode: int) -> None:
     """Whatever it is written with: some libraries make files for their owner alone."""
@@ -79,7 +96,7 @@ def test_two_threads_write_one_file(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     """Process ids repeat in containers."""
-    (tmp_path / f".a.{os.getpid()}.partial").write_text("half, and longer than what is written now")
+    (tmp_path / f".a.{platform.node()}.{os.getpid()}.partial").write_text("half, and longer than what is written now")
     with replacing_file(tmp_path / "a") as partial:
         partial.write_text("new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

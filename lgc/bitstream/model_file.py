@@ -21,7 +21,7 @@ from lgc.bitstream.layer import LayerCoder
 from lgc.entropy.coder import SymbolCoder
 from lgc.entropy.exact import ExactNetwork, IntegerNetwork
 from lgc.entropy.tables import TableSet
-from lgc.errors import ModelError
+from lgc.errors import ModelError, first_line
 from lgc.models.analysis import Analyzer, AnalyzerConfig
 from lgc.models.blocks import channels_last
 from lgc.models.latents import LatentLayer, LayerConfig
@@ -173,10 +173,12 @@ def load_model(path: Path | str, device: torch.device | str = "cpu") -> LayeredM
             for layers in get_args(Layers)
             if (weights := _under(f"analyzer.{layers}.", tensors))
         }
+        for module in (compressor, *analyzers.values()):
+            channels_last(module, device).eval().requires_grad_(False)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{path}: no room on {device} ({first_line(error)}); choose another device") from error
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: not a usable model file ({error})") from error
-    for module in (compressor, *analyzers.values()):
-        channels_last(module, device).eval().requires_grad_(False)
     return LayeredModel(info, model_id, compressor, coders, analyzers, device, content)
 
 

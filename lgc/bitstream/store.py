@@ -65,7 +65,7 @@ def keep(file: Path, name: str, force: bool = False) -> Path:
     if not _NAME.fullmatch(name):
         raise ModelError(f"{name!r} is no name for a model: letters, digits, '.', '_' and '-', at most 100")
     incoming, target = load_model(file), folder() / f"{name}{SUFFIX}"
-    if os.path.exists(target) and not force and load_model(target).sha256 != incoming.sha256:
+    if os.path.exists(target) and not force and not _is(target, incoming.sha256):
         raise ModelError(f"{target}: another model has this name; pass --force to replace it, or --name another")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,3 +74,11 @@ def keep(file: Path, name: str, force: bool = False) -> Path:
     except OSError as error:
         raise ModelError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
+
+
+def _is(kept: Path, sha256: str) -> bool:
+    """Whether it is that model; a damaged one is none."""
+    try:
+        return load_model(kept).sha256 == sha256
+    except ModelError:
+        return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -23,7 +24,7 @@ from lgc.cli.files import (
     write_bytes,
 )
 from lgc.cli.remote import fetch, is_remote
-from lgc.errors import BitstreamError, LgcError, ModelError, without_secrets
+from lgc.errors import BitstreamError, LgcError, ModelError, first_line, without_secrets
 from lgc.limits import BATCH_PIXELS, BATCH_SIZE
 
 if TYPE_CHECKING:
@@ -85,24 +86,25 @@ def compress(
     kinds = images.read_suffixes()
     items = plan(inputs, out, ".lgc", lambda path: path.suffix.lower() in kinds, outcome, tell_left_out=True)
     items = outcome.still_to_do(items, force, skip_existing)
-    before = after = pixels = 0
-    streams = False  # a pipe has no size to compare with
+    if not items:
+        raise typer.Exit(outcome.exit_code())
+    sizes: list[int | None] = []
+    after = pixels = 0
     with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, _read_picture, outcome):
-            for (item, picture), data in zip(batch, codec.compress([picture for _, picture in batch]), strict=True):
+            for item, picture, data in _run(batch, codec.compress, outcome):
                 with outcome.noting(item.source):
                     if verify:  # the checksums cover every decoded symbol and mean
                         codec.latents(data)
                     write_bytes(item.target, data, force)
                     outcome.done += 1
-                    before += Path(item.source).stat().st_size
-                    streams |= not Path(item.source).is_file()
+                    sizes.append(_size(item.source))
                     after += len(data)
                     pixels += picture.shape[0] * picture.shape[1]
     if outcome.done:
-        sizes = f"{after:,} bytes" if streams else f"{before:,} -> {after:,} bytes"
-        print(f"{outcome.done} compressed: {sizes}, {8 * after / pixels:.3f} bits per pixel")
+        before = "" if None in sizes else f"{sum(size or 0 for size in sizes):,} -> "
+        print(f"{outcome.done} compressed: {before}{after:,} bytes, {8 * after / pixels:.3f} bits per pixel")
     raise typer.Exit(outcome.exit_code())
 
 
@@ -121,10 +123,12 @@ def decompress(
     outcome = Outcome()
     items = plan(inputs, out, ".png", _is_coded, outcome, images.written_suffixes())
     items = outcome.still_to_do(items, force, skip_existing)
+    if not items:
+        raise typer.Exit(outcome.exit_code())
     with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, _read_coded, outcome):
-            for item, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
+            for item, _, picture in _run(batch, lambda files: codec.decompress(files, layers.value), outcome):
                 with outcome.noting(item.source):
                     check_writable(item.target, force)  # it may have come meanwhile
                     make_folder_of(item.target)
@@ -154,6 +158,8 @@ def analyze(
     outcome = Outcome()
     items = plan([_source(given) for given in inputs], out, ".json", _is_coded, outcome)
     items = outcome.still_to_do(items, force, skip_existing)
+    if not items:
+        raise typer.Exit(outcome.exit_code())
 
     def read(source: Source) -> bytes:
         return fetch(source, whole=layers is LayerChoice.both) if isinstance(source, str) else _read_coded(source)
@@ -161,7 +167,7 @@ def analyze(
     with outcome.kept_of(len(items), force):
         codec = _load(model, device)
         for batch in _batches(items, read, outcome):
-            for item, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
+            for item, _, analysis in _run(batch, lambda files: codec.analyze(files, layers.value), outcome):
                 with outcome.noting(item.source):
                     _write_analysis(item, analysis, layers.value, force, skip_existing)
                     outcome.done += 1
@@ -227,11 +233,22 @@ def _is_base_only(path: Path) -> bool:
     """By size and header; a file that cannot be read, or is damaged, is told of where it is to be cut."""
     from lgc.bitstream import container
 
+    if not path.is_file():  # a pipe would be waited for
+        return False
     try:
         header, offset = container.parse_header(read_bytes(path, container.LONGEST_HEADER))
         return path.stat().st_size == offset + header.semantic_length
     except (LgcError, OSError):
         return False
+
+
+def _size(path: Source) -> int | None:
+    """In bytes; None of what has none, as a pipe, or has gone meanwhile."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _is_model(path: Path) -> bool:
@@ -308,21 +325,37 @@ def _pixels(data: Any) -> int:
 
 def _run(
     batch: Sequence[tuple[Item, Any]], action: Callable[[list[Any]], list[Any]], outcome: Outcome
-) -> Iterator[tuple[Item, Any]]:
-    """Results of a batch; when one of several files spoils it, of each file alone."""
+) -> Iterator[tuple[Item, Any, Any]]:
+    """Inputs and results of a batch; when one of several spoils it, or all need too much memory, of each alone."""
     if len(batch) > 1:
         try:
-            yield from zip([item for item, _ in batch], action([data for _, data in batch]), strict=True)
-            return
+            results = _in_memory(action, [data for _, data in batch])
         except LgcError:
             pass
+        else:
+            yield from ((item, data, result) for (item, data), result in zip(batch, results, strict=True))
+            return
     for item, data in batch:
         with outcome.noting(item.source):
-            yield item, action([data])[0]
+            yield item, data, _in_memory(action, [data])[0]
+
+
+def _in_memory(action: Callable[[list[Any]], list[Any]], inputs: list[Any]) -> list[Any]:
+    """:class:`LgcError` where memory runs out: another input may need less of it."""
+    import torch
+
+    try:
+        return action(inputs)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise LgcError(f"not enough memory ({first_line(error)})") from error
+        raise
 
 
 def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool, skip_existing: bool) -> None:
     """The mask, then the report: with ``skip_existing``, a mask without one is what an interrupt left."""
+    import numpy as np
+
     from lgc import images
     from lgc.data.labels import CLASSES
     from lgc.data.palette import PALETTE, colour_mask
@@ -336,7 +369,8 @@ def _write_analysis(item: Item, analysis: Analysis, layers: str, force: bool, sk
     if analysis.pose is not None:
         report["pose_degrees"] = {name: round(value, 2) for name, value in analysis.pose.items()}
     if analysis.mask is not None:
-        shares = [float((analysis.mask == index).mean()) for index in range(len(CLASSES))]
+        counts = np.bincount(analysis.mask.ravel(), minlength=len(CLASSES))
+        shares = [float(count / analysis.mask.size) for count in counts]
         report["class_share"] = {name: round(s, 5) for name, s in zip(CLASSES, shares, strict=True) if s}
         colours = {name: "#" + PALETTE[index].tobytes().hex() for index, name in enumerate(CLASSES)}
         report["class_colour"] = {name: colours[name] for name in report["class_share"]}

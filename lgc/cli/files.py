@@ -42,7 +42,7 @@ class Outcome:
 
     @contextmanager
     def kept_of(self, total: int, force: bool) -> Iterator[None]:
-        """When the user interrupts, say what of so many inputs is done.
+        """When the user interrupts, say what of so many inputs is done; when all ends early, what failed before.
 
         With ``force`` nobody can tell a new output from one that was to be replaced: only all of them are right.
         """
@@ -55,6 +55,9 @@ class Outcome:
                 again = "--force for all of them" if force else "--skip-existing for the rest"
                 kept = f"{self.done} of {total} are done and kept; run it again with {again}"
             raise KeyboardInterrupt(kept) from None
+        except LgcError:  # of no single input, as when there is no model
+            self.exit_code()
+            raise
 
     def still_to_do(self, items: Sequence[Item], force: bool, skip: bool) -> list[Item]:
         """Those whose outputs do not exist, or all with ``force``; without ``skip`` the others are failures."""

@@ -64,7 +64,11 @@ def fetch(address: str, whole: bool) -> bytes:
     get = _s3_range(address) if address[:2].lower() == "s3" else _http_range(address)
     data = get(0, FIRST_REQUEST)
     if whole:
-        return data if len(data) < FIRST_REQUEST else data + get(len(data), LARGEST)
+        if len(data) == FIRST_REQUEST:
+            data += get(len(data), LARGEST + 1)
+        if len(data) > LARGEST:
+            raise LgcError(f"{address}: longer than {LARGEST} bytes, the most that is fetched")
+        return data
     header, offset = parse_header(data)
     end = offset + header.semantic_length
     if end > len(data) and len(data) >= FIRST_REQUEST:
@@ -77,9 +81,11 @@ def _http_range(address: str) -> FetchRange:
         request = urllib.request.Request(address, headers={"Range": f"bytes={start}-{stop - 1}"})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-                if response.status == 206:
-                    return response.read(stop - start)
-                return response.read(stop)[start:]  # a server without ranges sends the file from its start
+                ranged = response.status == 206
+                data = response.read(stop - start if ranged else stop)
+                if response.length and len(data) < (stop - start if ranged else stop):  # read(n) takes it for the end
+                    raise http.client.IncompleteRead(data, response.length)
+                return data if ranged else data[start:]  # a server without ranges sends the file from its start
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             if getattr(error, "code", None) == 416:  # the file ends where this range begins
                 return b""

@@ -97,6 +97,25 @@ def test_latents_beyond_16_bits_are_clipped_alike_on_both_sides() -> None:
     assert covered_again == covered
 
 
+def test_steps_see_what_is_decoded_before_it_is_clipped() -> None:
+    """As docs/bitstream.md says, or another decoder would find other means."""
+    layer = LatentLayer(LayerConfig(1, steps="checkerboard", hidden=4, context_channels=1))
+    seen: list[torch.Tensor] = []
+
+    def predict(context: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([100, 43 * 32])[None, :, None, None].expand(1, 2, 2, 2)
+
+    def refine(stacked: torch.Tensor) -> torch.Tensor:
+        seen.append(stacked)
+        return torch.zeros(1, 2, 2, 2, dtype=torch.int64)
+
+    coder = LayerCoder(layer, predict, {1: refine}, SymbolCoder(gaussian_tables()), None, None)  # type: ignore[arg-type]
+    context = torch.zeros(1, 1, 2, 2, dtype=torch.int64)
+    _, y_hat, _ = coder.encode(torch.full((1, 1, 2, 2), 130.0), context)
+    assert [int(stacked[0, -1].max()) for stacked in seen] == [100 + 128 * 256]
+    assert int(y_hat.max()) == 32767
+
+
 def test_extreme_latents_are_clipped_and_still_decode(
     small_architecture: Architecture, write_model: Callable[..., Path], tmp_path: Path
 ) -> None:

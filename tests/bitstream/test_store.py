@@ -23,6 +23,15 @@ def test_a_folder_hides_no_kept_model(model_file: Path, tmp_path: Path) -> None:
     assert store.find("face") == kept
 
 
+def test_a_damaged_model_is_replaced_as_any_other(model_file: Path, home: Path) -> None:
+    kept = store.keep(model_file, "face")
+    kept.write_bytes(model_file.read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelError, match="another model has this name; pass --force to replace it"):
+        store.keep(model_file, "face")
+    store.keep(model_file, "face", force=True)
+    assert kept.read_bytes() == model_file.read_bytes()
+
+
 def test_a_file_comes_before_a_kept_model(model_file: Path, tmp_path: Path) -> None:
     store.keep(model_file, "face")
     (tmp_path / "face").write_bytes(model_file.read_bytes())

@@ -143,6 +143,70 @@ def test_a_picture_from_a_pipe(photos: Path, model_file: Path, tmp_path: Path) -
     assert done.stdout.decode().startswith(f"1 compressed: {size} bytes, "), "a pipe has no size"
 
 
+def test_a_pipe_in_a_folder_is_not_waited_for(photos: Path, model_file: Path, tmp_path: Path) -> None:
+    assert lgc("compress", photos / "a.png", "-o", tmp_path / "a.lgc", "--model", model_file).returncode == 0
+    os.mkfifo(tmp_path / "b.lgc")
+    done = lgc("strip", tmp_path, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.base.lgc"]
+
+
+def test_where_nothing_is_left_to_do_no_model_is_needed(photos: Path, tmp_path: Path) -> None:
+    (photos / "a.lgc").write_text("there")
+    done = lgc("compress", photos / "a.png", "--skip-existing", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 of 1 exist already and are skipped\n", "")
+    done = lgc("compress", photos / "a.png", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {photos / 'a.png'}: {photos / 'a.lgc'}: exists; pass --force to replace it\n"
+
+
+def test_a_missing_model_hides_no_earlier_failure(photos: Path, tmp_path: Path) -> None:
+    (photos / "a.lgc").write_text("there")
+    done = lgc("compress", photos / "a.png", photos / "b.jpg", cwd=tmp_path)
+    assert [line.partition(":")[2].split()[0] for line in done.stderr.splitlines()] == [f"{photos / 'a.png'}:", "no"]
+
+
+def test_a_picture_that_is_taken_away_once_it_is_read(
+    photos: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = cli_codec._read_picture
+
+    def take_away(path: Path) -> np.ndarray:
+        picture = read(path)
+        path.unlink()
+        return picture
+
+    monkeypatch.setattr(cli_codec, "_read_picture", take_away)
+    with pytest.raises(typer.Exit) as ended:
+        cli_codec.compress([photos / "a.png", photos / "b.jpg"], str(photos / "out"), model_file, "cpu")
+    assert ended.value.exit_code == 0
+    assert capsys.readouterr().out.startswith("2 compressed: ")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried"), MemoryError(),
+                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])  # fmt: skip
+def test_what_is_too_large_for_memory_leaves_the_others(error: Exception) -> None:
+    """All of a batch may be, and one of its pictures alone."""
+    outcome, batch = Outcome(), [(Item(Path(name), Path()), name) for name in "abc"]
+
+    def action(names: list[str]) -> list[str]:
+        if "b" in names:
+            raise error
+        return [name.upper() for name in names]
+
+    assert [result for _, _, result in cli_codec._run(batch, action, outcome)] == ["A", "C"]
+    (failure,) = outcome.failures
+    assert failure.startswith("b: not enough memory (")
+
+
+def test_other_errors_of_torch_are_not_taken_for_it() -> None:
+    def action(names: list[str]) -> list[str]:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(cli_codec._run([(Item(Path("a"), Path()), "a")], action, Outcome()))
+
+
 def test_no_more_threads_than_a_container_may_use(model_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     try:

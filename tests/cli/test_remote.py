@@ -18,6 +18,7 @@ from moto import mock_aws
 
 from lgc.bitstream.codec import LayeredCodec
 from lgc.bitstream.container import Container, Header, strip
+from lgc.cli import remote
 from lgc.cli.main import main
 from lgc.cli.remote import FIRST_REQUEST, fetch, is_remote
 from lgc.errors import BitstreamError, LgcError
@@ -45,13 +46,13 @@ def server() -> Iterator[Any]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(data[: web.cut])
 
         def log_message(self, *_: object) -> None:
             pass
 
     web = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    web.files, web.sent, web.ranges = {}, 0, True  # type: ignore[attr-defined]
+    web.files, web.sent, web.ranges, web.cut = {}, 0, True, None  # type: ignore[attr-defined]
     web.address = f"http://127.0.0.1:{web.server_port}"  # type: ignore[attr-defined]
     threading.Thread(target=web.serve_forever, daemon=True).start()
     yield web
@@ -83,6 +84,26 @@ def test_a_truncated_file_is_passed_on_for_the_parser_to_refuse(
     server.files["/a.lgc"] = codec.compress(pictures[0])[:20]
     with pytest.raises(BitstreamError, match="file ends inside the semantic layer"):
         codec.analyze(fetch(f"{server.address}/a.lgc", whole=False))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_connection_that_ends_early_is_no_end_of_the_file(server: Any, ranges: bool, whole: bool) -> None:
+    server.files["/a.lgc"], server.ranges, server.cut = file(100, 4000), ranges, 40
+    with pytest.raises(LgcError, match=r"a\.lgc: cannot be fetched \(IncompleteRead\(40 bytes read"):
+        fetch(f"{server.address}/a.lgc", whole)
+
+
+def test_what_is_too_long_is_not_cut(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = file(100, 4000)
+    server.files["/a.lgc"] = data
+    for largest in (len(data), len(data) - 1):
+        monkeypatch.setattr(remote, "LARGEST", largest)
+        if largest == len(data):
+            assert fetch(f"{server.address}/a.lgc", whole=True) == data
+        else:
+            with pytest.raises(LgcError, match=rf"a\.lgc: longer than {largest} bytes"):
+                fetch(f"{server.address}/a.lgc", whole=True)
 
 
 @pytest.mark.parametrize("path", ["/missing.lgc"])
