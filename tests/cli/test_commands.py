@@ -183,8 +183,14 @@ def test_a_picture_that_is_taken_away_once_it_is_read(
     assert capsys.readouterr().out.startswith("2 compressed: ")
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried"), MemoryError(),
-                                   RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])  # fmt: skip
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
 def test_what_is_too_large_for_memory_leaves_the_others(error: Exception) -> None:
     """All of a batch may be, and one of its pictures alone."""
     outcome, batch = Outcome(), [(Item(Path(name), Path()), name) for name in "abc"]
