@@ -271,6 +271,14 @@ class TestRefuses:
         with pytest.raises(ModelError, match="not a usable model file"):
             load_model(write(own, {**tensors, "net.g_s.to_rgb.weight": torch.zeros(3).bfloat16()}, about))
 
+    def test_a_device_without_room_is_no_damage(self, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.\nMore of it.")
+
+        monkeypatch.setattr(module, "IntegerNetwork", refuse)
+        with pytest.raises(ModelError, match=r"no room on cpu \(CUDA out of memory\. Tried to allocate 2\.00 MiB\.\)"):
+            load_model(own)
+
 
 class TestWriting:
     @pytest.fixture
