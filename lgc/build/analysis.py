@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import torch
@@ -12,10 +12,10 @@ from lgc.build.data import make_loader
 from lgc.build.networks import load_teacher, make_codec, make_reference
 from lgc.config.paths import UPSTREAM, Paths, TrainStage
 from lgc.config.schema import Config
-from lgc.data.shards import Split
+from lgc.data.shards import Split, read_manifest
 from lgc.errors import TrainingError
 from lgc.training.context import Context
-from lgc.training.objectives import AnalysisObjective, ReferenceObjective, make_analyzers
+from lgc.training.objectives import AnalysisObjective, ReferenceObjective, TaskWeights, make_analyzers
 from lgc.training.stage import Stage, Validation
 from lgc.training.state import MovingAverage, Player, TrainState, load_modules
 from lgc.training.validation import AnalysisValidator
@@ -23,17 +23,20 @@ from lgc.training.validation import AnalysisValidator
 _HEADS_ALONE: Final[tuple[TrainStage, ...]] = ("train_analysis", "train_probe")
 FROZEN_CODEC: Final = {name: UPSTREAM[name][0] for name in _HEADS_ALONE}
 """Stages that train heads alone -> the stage whose codec they read."""
+_ANNOTATIONS: Final = {"parsing": "masks", "attributes": "attributes", "pose": "a pose"}
+"""What each head learns from."""
 
 
 def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
     """Heads on the latents of a frozen codec: ``train_analysis`` and ``train_probe``."""
     training = config.train_analysis
+    _check_annotated(name, config.model.analyzer.heads, training.task_weights, paths)
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     load_modules(paths.weights(FROZEN_CODEC[name]), {"codec": codec})
     codec.quantise()
     analyzers = make_analyzers(codec, config.model.analyzer)
-    teacher = load_teacher(config.model, training.task_weights, paths, context.device)
+    teacher = load_teacher(config.model, training.task_weights, paths, context)
     objective = AnalysisObjective(codec, analyzers, training.task_weights, teacher)
     codec.to(context.device)
     groups = [{"params": list(analyzers.parameters()), "lr": training.lr, "weight_decay": training.weight_decay}]
@@ -51,6 +54,7 @@ def train_analysis(name: TrainStage, config: Config, paths: Paths, context: Cont
 def train_reference(config: Config, paths: Paths, context: Context) -> Stage:
     """The RGB reference, once for each learning rate, side by side on the same batches."""
     training = config.train_reference
+    _check_annotated("train_reference", config.model.analyzer.heads, training.task_weights, paths)
     val = Split(paths.data, "val")
     known = val.manifest.splits["val"]
     if context.rank == 0 and len(training.learning_rates) > 1 and not (known.masks or known.attributes or known.pose):
@@ -78,6 +82,21 @@ def train_reference(config: Config, paths: Paths, context: Context) -> Stage:
         loader=make_loader(paths, training.settings, training.augment, training.annotated_share, context),
         settings=training.settings,
         validator=lambda modules: _named(look(modules), modules),
+    )
+
+
+def _check_annotated(name: TrainStage, heads: Sequence[str], weights: TaskWeights, paths: Paths) -> None:
+    """:class:`TrainingError` when no head would learn anything; the same for all workers, who have one manifest."""
+    train = read_manifest(paths.data).splits["train"]
+    known = {"parsing": train.masks, "attributes": train.attributes, "pose": train.pose}
+    wanted = [head for head in heads if getattr(weights, head)]
+    taught = "parsing" in heads and weights.taught and 0 < train.masks < train.images  # masks of some for the others
+    if taught or any(known[head] for head in wanted):
+        return
+    annotations = " or ".join(_ANNOTATIONS[head] for head in wanted or ("parsing",))
+    raise TrainingError(
+        f"{name}: no picture of the training split has {annotations} to learn from; annotate some, see "
+        "`lgc data check`, or train a codec alone: lgc repro train_codec"
     )
 
 

@@ -50,7 +50,7 @@ def finetune(name: TrainStage, config: Config, paths: Paths, context: Context) -
     torch.manual_seed(training.settings.seed)
     codec = make_codec(config.model)
     analyzers = make_analyzers(codec, config.model.analyzer)
-    teacher = load_teacher(config.model, joint.task_weights, paths, context.device)
+    teacher = load_teacher(config.model, joint.task_weights, paths, context)
     players, controllers, perceptual, terms_off = _codec_players(
         config, training, codec, analyzers, coupled=name == "finetune_joint", teacher=teacher
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from lgc.config.paths import Paths
 from lgc.config.schema import DataConfig
@@ -17,6 +19,9 @@ from lgc.data.synthetic import write_dataset
 from lgc.training.context import Context
 from lgc.training.stage import Settings
 
+_SCRATCH: Final = ".faces-"
+"""How names of folders begin in which synthetic faces wait for their shards."""
+
 
 def prepare_data(
     config: DataConfig,
@@ -25,8 +30,9 @@ def prepare_data(
     progress: Callable[[str, int, int], None],
 ) -> Manifest:
     """Write the shards of the configured data set, generating synthetic faces first when it has no source."""
+    _clear(paths)
     source = config.source
-    with tempfile.TemporaryDirectory(dir=paths.root / "outputs", prefix=".faces-") as scratch:
+    with tempfile.TemporaryDirectory(dir=paths.root / "outputs", prefix=_SCRATCH) as scratch:
         if source is None:
             generated = Path(scratch) / "faces"
             count = config.synthetic.count
@@ -52,6 +58,14 @@ def prepare_data(
             workers=workers,
             progress=lambda done, total: progress("prepare", done, total),
         )
+
+
+def _clear(paths: Paths) -> None:
+    """Remove what was left half written by a process that was killed; DVC runs this stage once at a time."""
+    data = paths.data.resolve()  # as lgc.atomic.replacing_folder has it
+    leftovers = [*(paths.root / "outputs").glob(f"{_SCRATCH}*"), *data.parent.glob(f".{data.name}.partial-*")]
+    for leftover in leftovers:
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def data_hash(paths: Paths) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-import torch
-
 from lgc.config.paths import Paths
 from lgc.config.schema import ModelConfig
+from lgc.data.shards import read_manifest
 from lgc.models.latents import LayerConfig
 from lgc.models.layered import Architecture
 from lgc.models.reference import RGBAnalyzer
 from lgc.training.codec import TrainableCodec
+from lgc.training.context import Context
 from lgc.training.objectives import TaskWeights, Teacher
 from lgc.training.state import load_modules
 
@@ -53,14 +53,21 @@ def load_reference(config: ModelConfig, paths: Paths) -> RGBAnalyzer:
 
 
 def has_teacher(config: ModelConfig, weights: TaskWeights) -> bool:
-    """Whether what the reference sees counts, and there is a head to learn it."""
+    """Whether what the reference sees counts, and there is a head to learn it: its weights are then an input.
+
+    By the configuration alone; :func:`load_teacher` also looks whether the reference ever saw a mask.
+    """
     return bool(weights.taught) and "parsing" in config.analyzer.heads
 
 
-def load_teacher(config: ModelConfig, weights: TaskWeights, paths: Paths, device: torch.device) -> Teacher | None:
-    """The reference as a teacher, if what it sees counts and there is a head to learn it."""
+def load_teacher(config: ModelConfig, weights: TaskWeights, paths: Paths, context: Context) -> Teacher | None:
+    """The reference as a teacher, if :func:`has_teacher` and it learnt from masks itself."""
     if not has_teacher(config, weights):
+        return None
+    if not read_manifest(paths.data).splits["train"].masks:  # its parsing head is as it was drawn, and teaches noise
+        if context.rank == 0:
+            context.say("no picture of the training split has masks: the reference learnt none, and teaches none")
         return None
     reference = make_reference(replace(config, analyzer=replace(config.analyzer, heads=("parsing",))))
     load_modules(paths.weights("train_reference"), {REFERENCE: reference}, whole=False)
-    return Teacher(reference.to(device))
+    return Teacher(reference.to(context.device))

@@ -8,10 +8,10 @@ from functools import partial
 from lgc.build.analysis import train_analysis, train_reference
 from lgc.build.baseline import train_baseline
 from lgc.build.codec import finetune, train_codec
-from lgc.config.paths import Paths, TrainStage, group_of
+from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
 from lgc.training.context import Context
-from lgc.training.stage import Settings, Stage
+from lgc.training.stage import Stage
 
 
 def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context) -> Stage:
@@ -29,9 +29,3 @@ def make_stage(name: TrainStage, config: Config, paths: Paths, context: Context)
         "train_baseline": train_baseline,
     }
     return makers[name](config, paths, context)
-
-
-def stage_settings(name: TrainStage, config: Config) -> Settings:
-    """How long and how a stage trains."""
-    group = getattr(config, group_of(name))
-    return (group.codec if group is config.finetune_joint else group).settings

@@ -33,9 +33,19 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     side = data.image_size
     fits = 2 * STRIDE <= side <= MAX_SIDE and side % STRIDE == 0  # LPIPS sees nothing in 16 pixels
     yield "data.image_size", fits, side, f"a multiple of {STRIDE} from {2 * STRIDE} to {MAX_SIDE}"
+    least = 3 * STRIDE  # AlexNet sees nothing in the 29 of 32 pixels that jitter leaves
+    for key, net in _lpips_nets(config):
+        yield "data.image_size", net != "alex" or side >= least, side, f"at least {least} where {key} is alex"
     ours = data.source is None or data.name != SYNTHETIC  # its licence would be written into models of other pictures
     needed = "another name where data.source is set; set data.name and data.licence, models carry both"
     yield "data.name", ours, data.name, needed
+    drawn = data.synthetic.size
+    yield (
+        "data.synthetic.size",
+        data.source is not None or drawn >= side,
+        drawn,
+        f"at least {side}, as data.image_size is",
+    )
     shares = data.synthetic.splits
     yield "data.synthetic.splits", all(shares), shares, "above 0 each: every split needs pictures"
     yield "data.mask_size", 1 <= data.mask_size <= MAX_SIDE, data.mask_size, f"1 to {MAX_SIDE}"
@@ -46,6 +56,11 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     rates = config.train_reference.learning_rates
     taught = config.train_reference.task_weights.taught
     yield "train_reference.task_weights.taught", not taught, taught, "0: the reference is the teacher"
+    masks = config.train_reference.task_weights.parsing
+    for key, pupil in (("train_analysis", config.train_analysis), ("finetune_joint", config.finetune_joint)):
+        good = masks > 0 or not pupil.task_weights.taught or "parsing" not in heads
+        needed = f"above 0 where {key}.task_weights.taught is, or noise is taught"
+        yield "train_reference.task_weights.parsing", good, masks, needed
     yield "train_reference.learning_rates", bool(rates), rates, "one or more numbers above 0"
     different = len({f"{lr:g}" for lr in rates}) == len(rates)  # each names a network
     yield "train_reference.learning_rates", different, rates, "different numbers, to six digits"
@@ -87,6 +102,28 @@ def _rules(config: Config) -> Iterator[tuple[str, bool, object, str]]:
     yield "tracking.uri", not tracks, config.tracking.uri, "a server that the cluster reaches, as runtime.address is"
     workers, fewest = config.runtime.workers, config.runtime.min_workers
     yield "runtime.min_workers", fewest is None or fewest <= workers, fewest, f"null or 1 to {workers}"
+    for key, batch in _batches(config) if config.runtime.engine == "ray" else ():
+        for count in range(fewest or workers, workers + 1):
+            needed = f"shared by {count} workers; choose a multiple, or other runtime.workers"
+            yield f"{key}.settings.batch_size", batch % count == 0, batch, needed
+
+
+def _lpips_nets(config: Config) -> Iterator[tuple[str, str]]:
+    """(key, network) of everything that looks with LPIPS."""
+    yield "train_codec.perceptual.net", config.train_codec.perceptual.net
+    yield "finetune_joint.codec.perceptual.net", config.finetune_joint.codec.perceptual.net
+    yield "train_baseline.perceptual.net", config.train_baseline.perceptual.net
+    yield "evaluate.lpips_net", config.evaluate.lpips_net
+
+
+def _batches(config: Config) -> Iterator[tuple[str, int]]:
+    """(key, size of a batch) of every training that the pipeline or a variant runs."""
+    yield "train_codec", config.train_codec.settings.batch_size
+    yield "train_reference", config.train_reference.settings.batch_size
+    yield "train_analysis", config.train_analysis.settings.batch_size
+    yield "finetune_joint.codec", config.finetune_joint.codec.settings.batch_size
+    if config.train_baseline.networks:
+        yield "train_baseline", config.train_baseline.settings.batch_size
 
 
 def _is_plain(name: str) -> bool:

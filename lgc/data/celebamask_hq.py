@@ -94,8 +94,8 @@ def hashed_split(key: str) -> Split:
 def scan(root: Path | str, split: Literal["official", "hash"] = "official") -> Listing:
     """List the data set at ``root`` without opening any picture.
 
-    Raises :class:`DataError` when there are no images or two have one number, or when ``split="official"``
-    and the mapping file is missing.
+    Raises :class:`DataError` when there are no images, two have one number or two masks are of one part, or when
+    ``split="official"`` and the mapping file is missing.
     """
     root, problems, strays = Path(root), list[str](), list[str]()
     pictures = _list_pictures(root, problems)
@@ -159,16 +159,22 @@ def read_mask(sample: Sample) -> np.ndarray | None:
 def read_part(path: Path) -> np.ndarray:
     """Where a part is: bool (H, W), values above 127 of 255.
 
-    Raises :class:`DataError` when the file is unreadable, or has values and none of them is above 127.
+    Raises :class:`DataError` when the file is unreadable, is transparent somewhere, or has values and none of them
+    is above 127.
     """
+    needed = "write 8-bit grey, 255 where the part is, no transparency"
     try:
         with images.open_picture(path) as picture:
             values = np.asarray(picture.convert("L"))
+            # without it, a white part on nothing would be white everywhere
+            opacity = np.asarray(picture.convert("RGBA"))[..., 3] if picture.has_transparency_data else np.uint8(255)
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
         raise DataError(f"{path}: unreadable mask ({error})") from error
+    if opacity.min() < 255:
+        raise DataError(f"{path}: unusable mask (it is transparent in places; {needed})")
     part = values > 127
     if values.any() and not part.any():
-        raise DataError(f"{path}: unusable mask (its largest value is {values.max()}; write 255 where the part is)")
+        raise DataError(f"{path}: unusable mask (its largest value is {values.max()}; {needed})")
     return part
 
 
@@ -290,7 +296,10 @@ def _list_parts(root: Path, problems: list[str], strays: list[str]) -> dict[str,
         if match is None or match[2] not in PARTS:
             unknown.append(path.name)
             continue
-        found.setdefault(_name(match[1]), {})[match[2]] = path
+        first = found.setdefault(_name(match[1]), {}).setdefault(match[2], path)
+        if first != path:  # which of them is the part?
+            both = " and ".join(file.relative_to(folder).as_posix() for file in (first, path))
+            raise DataError(f"{folder}: {both} are the same part of one picture; remove one of them")
     if unknown:
         strays.append(f"{MASKS}: {len(unknown)} files are not named NNNNN_<part>.png, ignored, e.g. {unknown[0]}")
     if loose := sorted(path.name for path in folder.glob("*.png")):

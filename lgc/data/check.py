@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ class SplitReport:
 
     images: int
     masks: int
+    """Pictures all of whose masks can be read and lie on it, as :mod:`lgc.data.prepare` takes them."""
     attributes: int
     pose: int
 
@@ -42,6 +43,8 @@ class DataReport:
     """Groups of duplicates that lie in more than one split."""
     strays: Sequence[str] = ()
     """Those of the problems for annotations that match no picture."""
+    masks_left_out: int = 0
+    """Pictures whose masks are not counted because some cannot be read or do not lie on it."""
 
     @property
     def usable(self) -> bool:
@@ -53,8 +56,14 @@ class DataReport:
         """What the data set can be used for, and what stands in the way of more."""
         if not self.usable:
             return "NOT usable: a split has no readable pictures"
-        if any(r.masks or r.attributes or r.pose for r in self.splits.values()):
+        annotated = [name for name, split in self.splits.items() if split.masks or split.attributes or split.pose]
+        if "train" in annotated:
             return "usable"
+        if self.masks_left_out:
+            left_out = f"masks of {self.masks_left_out} pictures cannot be read or do not lie on them, see above"
+            return f"usable for a codec alone: no picture to train on has an annotation ({left_out})"
+        if annotated:
+            return "usable for a codec alone: no picture to train on has an annotation"
         if self.strays:
             alike = "number pictures and rows 17.jpg where the masks are 00017_hair.png"
             return f"usable for a codec alone: no annotation matches a picture ({self.strays[0]}); {alike}"
@@ -92,19 +101,22 @@ def check(root: Path | str, split_rule: Literal["official", "hash"] = "official"
     sizes: dict[str, int] = defaultdict(int)
     problems, unreadable = list(listing.problems), list[str]()
     by_digest: dict[str, list[Sample]] = defaultdict(list)
-    readable: list[Sample] = []
+    readable, masks_left_out = list[Sample](), 0
     for sample in listing.samples:
         try:
             shape = images.read(sample.image).shape
         except ImageError:
             unreadable.append(sample.image.name)
             continue
-        readable.append(sample)
         sizes[f"{shape[1]} x {shape[0]}"] += 1
         by_digest[hashlib.md5(sample.image.read_bytes(), usedforsecurity=False).hexdigest()].append(sample)
         masks = {path.name: _part_shape(path) for path in sample.parts.values()}
         unreadable += [name for name, mask in masks.items() if mask is None]
-        problems += _misfits(sample, {mask for mask in masks.values() if mask is not None}, shape)
+        misfits = _misfits(sample, {mask for mask in masks.values() if mask is not None}, shape)
+        problems += misfits
+        fits = not misfits and None not in masks.values()
+        masks_left_out += not fits
+        readable.append(sample if fits else replace(sample, parts={}))
     groups = [group for group in by_digest.values() if len(group) > 1]
     return DataReport(
         root=listing.root,
@@ -115,6 +127,7 @@ def check(root: Path | str, split_rule: Literal["official", "hash"] = "official"
         duplicates=[[s.image.name for s in group] for group in groups],
         leaks=[[s.image.name for s in group] for group in groups if len({s.split for s in group}) > 1],
         strays=listing.strays,
+        masks_left_out=masks_left_out,
     )
 
 

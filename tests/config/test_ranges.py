@@ -146,3 +146,58 @@ def test_a_task_that_is_left_out_is_read_by_a_head_that_learns(raw: dict[str, An
 def test_masks_can_be_learnt_from_the_reference_alone() -> None:
     off = [f"train_analysis.task_weights.{task}=0" for task in NOTHING]
     parse(compose([*off, "train_analysis.task_weights.taught=1"], CONF))
+
+
+@pytest.mark.parametrize("stage", ["train_analysis", "finetune_joint"])
+def test_a_teacher_of_masks_learns_them(stage: str) -> None:
+    unlearnt, taught = "train_reference.task_weights.parsing=0", f"{stage}.task_weights.taught=1"
+    told = rf"train_reference\.task_weights\.parsing = 0\.0; .*above 0 where {stage}\.task_weights\.taught is"
+    with pytest.raises(ConfigError, match=told):
+        compose([unlearnt, taught], CONF)
+    compose([unlearnt], CONF)
+    compose([unlearnt, taught, "model.analyzer.heads=[attributes,pose]"], CONF)
+
+
+LOOKING = ("train_codec", "finetune_joint.codec", "train_baseline")
+
+
+@pytest.mark.parametrize("key", [*(f"{stage}.perceptual.net" for stage in LOOKING), "evaluate.lpips_net"])
+def test_alexnet_needs_larger_pictures(raw: dict[str, Any], key: str) -> None:
+    small, large = (changed(raw, "data.image_size", side) for side in (32, 48))
+    with pytest.raises(ConfigError, match=rf"data\.image_size = 32; it must be at least 48 where {key} is alex"):
+        parse(changed(small, key, "alex"))
+    parse(changed(large, key, "alex"))
+    parse(changed(small, key, "vgg"))
+
+
+def test_faces_are_not_drawn_smaller_than_they_are_kept() -> None:
+    drawn = ["data.image_size=128", "data.synthetic.size=64"]
+    with pytest.raises(
+        ConfigError, match=r"data\.synthetic\.size = 64; it must be at least 128, as data\.image_size"
+    ):
+        compose(drawn, CONF)
+    compose([*drawn, "data=celebamask_hq"], CONF)
+
+
+BATCHES = ("train_codec", "train_reference", "train_analysis", "finetune_joint.codec", "train_baseline")
+
+
+@pytest.mark.parametrize("stage", BATCHES)
+@pytest.mark.parametrize("fewest", ["null", "2"])
+def test_every_number_of_workers_shares_every_batch(stage: str, fewest: str) -> None:
+    workers = ["experiment=paper", "runtime.workers=4", f"runtime.min_workers={fewest}"]
+    twelve = [f"{each}.settings.batch_size=12" for each in BATCHES]
+    compose([*workers, *twelve], CONF)
+    batch = f"{stage}.settings.batch_size"
+    count, size = (4, 6) if fewest == "null" else (3, 8)
+    with pytest.raises(ConfigError) as error:
+        compose([*workers, *twelve, f"{batch}={size}"], CONF)
+    assert str(error.value) == (
+        f"configuration: {batch} = {size}; it must be shared by {count} workers; choose a multiple, or other "
+        "runtime.workers"
+    )
+    compose([*workers, *twelve, f"{batch}={size}", "runtime.engine=local"], CONF)
+
+
+def test_a_batch_that_no_stage_trains_with_is_free() -> None:
+    compose(["runtime.workers=4", "train_baseline.settings.batch_size=7"], CONF)

@@ -37,6 +37,21 @@ def test_all_that_the_papers_tables_need(config: Config) -> None:
     assert "baselines/mbt2018_mean-100" in found
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["experiment=[faces,paper]"],
+        ["experiment=[faces_256,paper]", "rates=three_256"],
+        ["experiment=[faces_gpu,paper]", "rates=three_256"],
+    ],
+)
+def test_a_rate_lies_below_the_main_models_and_one_above(overrides: list[str]) -> None:
+    config = parse(compose(overrides, CONF))
+    low, main, high = config.rates["low"], config.train_codec.target_bpp, config.rates["high"]
+    for layer in ("semantic", "reconstruction"):
+        assert getattr(low, layer) < getattr(main, layer) < getattr(high, layer)
+
+
 def test_the_pipeline_itself_is_not_varied(config: Config) -> None:
     assert vary(config, "", "finetune_joint") is config
     with pytest.raises(ConfigError, match="train_probe: needs a variant, one of rates/low"):

@@ -176,6 +176,19 @@ class TestScan:
         with pytest.raises(DataError, match=r"CelebA-HQ-img: 00017\.jpg and 17\.jpg have the same number; give one"):
             scan(layout_at.root)
 
+    @pytest.mark.parametrize("name", ["0/17_hair.png", "1/00017_hair.png"])
+    def test_two_masks_of_one_part(self, layout_at: Any, name: str) -> None:
+        layout_at.images("17.jpg").mapping({"17": 0})
+        first = layout_at.mask(17, "hair", np.full((2, 2), 255))
+        scan(layout_at.root)
+        second = first.parents[1] / name
+        second.parent.mkdir(exist_ok=True)
+        second.write_bytes(first.read_bytes())
+        with pytest.raises(
+            DataError, match=rf"mask-anno: 0/00017_hair\.png and {name} are the same part of one pict"
+        ):
+            scan(layout_at.root)
+
     def test_names_that_only_look_like_numbers(self, layout_at: Any) -> None:
         layout_at.images("\u00b2.jpg").mapping({"\u00b2": 0}).pose({"9" * 5000: "1 2 3"})
         assert [s.key for s in scan(layout_at.root).samples] == ["\u00b2"]
@@ -248,6 +261,31 @@ class TestReadMask:
             DataError, match=rf"00000_nose\.png: unusable mask \(its largest value is {largest}; write"
         ):
             read_mask(scan(layout_at.root).samples[0])
+
+    @pytest.mark.parametrize("mode", ["LA", "RGBA", "P"])
+    def test_a_part_on_nothing(self, layout_at: Any, mode: str) -> None:
+        """White wherever one sees through it: the part would be everywhere."""
+        layout_at.images("0.jpg").mapping({"0": 0})
+        path = layout_at.mask(0, "skin", half("left"))
+        shape = Image.fromarray(half("left").astype(np.uint8))
+        if mode == "P":
+            shape.point(lambda value: value > 0).convert("P").save(path, transparency=0)
+        else:
+            mask = Image.new(mode, shape.size, "white")
+            mask.putalpha(shape)
+            mask.save(path)
+        told = r"00000_skin\.png: unusable mask \(it is transparent in places; write 8-bit grey, 255 where"
+        with pytest.raises(DataError, match=told):
+            read_mask(scan(layout_at.root).samples[0])
+
+    @pytest.mark.parametrize("mode", ["LA", "RGBA"])
+    def test_an_opaque_alpha_is_no_transparency(self, layout_at: Any, mode: str) -> None:
+        layout_at.images("0.jpg").mapping({"0": 0})
+        path = layout_at.mask(0, "skin", half("left"))
+        Image.fromarray(half("left").astype(np.uint8)).convert(mode).save(path)
+        mask = read_mask(scan(layout_at.root).samples[0])
+        assert mask is not None
+        assert mask[0].tolist() == [1, 1, 0, 0]
 
     def test_a_part_that_is_nowhere(self, layout_at: Any) -> None:
         layout_at.images("0.jpg").mapping({"0": 0})

@@ -37,6 +37,7 @@ def test_unreadable_pictures_and_masks(layout_at: Any, capsys: pytest.CaptureFix
     layout_at.mask(1, "hair", np.full((4, 4), 255)).write_bytes(b"\x89PNG")
     report = check(layout_at.root)
     assert report.unreadable == ["00001_hair.png", "2.png"]
+    assert report.splits["val"].masks == 0
     assert report.splits["test"].images == 0
     assert not report.usable
     report.show()
@@ -61,6 +62,11 @@ def test_masks_that_do_not_lie_on_their_picture(layout_at: Any) -> None:
     layout_at.mask(1, "skin", np.full((8, 8), 255))
     report = check(layout_at.root)
     assert report.unreadable == []
+    assert [split.masks for split in report.splits.values()] == [0, 0, 0]
+    assert report.verdict == (
+        "usable for a codec alone: no picture to train on has an annotation (masks of 2 pictures cannot be read or "
+        "do not lie on them, see above)"
+    )
     assert report.problems[-2:] == [
         "0.png: is 8 x 8, its masks are 8 x 4; crop both alike",
         "1.png: its masks differ in size",
@@ -108,7 +114,18 @@ def test_the_verdict_without_and_with_few_annotations(layout_at: Any) -> None:
     layout_at.images("0.png", "1.png", "2.png").mapping(ONE_OF_EACH)
     assert check(layout_at.root).verdict == "usable for a codec alone: no picture has an annotation"
     layout_at.pose({"2.png": "1 2 3", "3.png": "1 2 3"})
+    assert check(layout_at.root).verdict == "usable for a codec alone: no picture to train on has an annotation"
+    layout_at.pose({"0.png": "1 2 3", "3.png": "1 2 3"})
     assert check(layout_at.root).verdict == "usable"
+
+
+def test_masks_of_one_picture_that_cannot_be_used_leave_the_others(layout_at: Any) -> None:
+    layout_at.images("0.png", "1.png", "2.png", "3.png").mapping({**ONE_OF_EACH, "3": 1})
+    for number in (0, 3):
+        layout_at.mask(number, "hair", np.full((4, 4), 255))
+    layout_at.mask(3, "skin", np.ones((4, 4)))
+    report = check(layout_at.root)
+    assert (report.splits["train"].masks, report.masks_left_out, report.verdict) == (1, 1, "usable")
 
 
 def test_names_are_shown_as_they_are(layout_at: Any, capsys: pytest.CaptureFixture) -> None:

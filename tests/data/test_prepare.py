@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from lgc.data.celebamask_hq import read_mask, scan
 from lgc.data.prepare import prepare
 from lgc.data.shards import Manifest, Split, read_manifest
 from lgc.errors import DataError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def run(source: Path, out: Path, **changes: Any) -> Manifest:
@@ -221,6 +226,29 @@ class TestFaults:
         (leftover / "train-00099.safetensors").write_bytes(b"old")
         run(faces, tmp_path / "out")
         assert "train-00099.safetensors" not in files(tmp_path / "out")
+
+    def test_the_next_run_of_the_stage_removes_what_a_killed_one_left(self, tmp_path: Path) -> None:
+        outputs = tmp_path / "outputs"
+        outputs.mkdir()
+        code = f"""
+import os
+from pathlib import Path
+from lgc.build.data import prepare_data
+from lgc.config.load import compose, parse
+from lgc.config.paths import Paths
+
+def kill(what, done, total):
+    if what == "prepare" and KILLED:
+        os.kill(os.getpid(), 9)
+
+data = parse(compose(["profile=smoke", "data.synthetic.count=9"], {str(CONF)!r})).data
+prepare_data(data, Paths(Path({str(tmp_path)!r})), 1, kill)
+"""
+        for killed in (True, False):
+            done = subprocess.run([sys.executable, "-c", code.replace("KILLED", str(killed))], check=False)
+            assert done.returncode == (-signal.SIGKILL if killed else 0)
+            assert len(list(outputs.iterdir())) == (2 if killed else 1)
+        assert [path.name for path in outputs.iterdir()] == ["data"]
 
     def test_new_output_replaces_the_old_as_a_whole(self, faces: Path, shards: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
