@@ -58,8 +58,9 @@ audit: .venv/.lock  ## look the locked versions up among known vulnerabilities; 
 	  --requirement requirements/torch-cuda.lock --requirement requirements/build.lock
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/mlflow.lock
 
-# what runs there would run on without its files, and nothing could end it any more
-clean:  ## delete results, checkpoints, sweeps, recorded runs (mlflow.db) and data of `lgc services` in runs/; keep .venv
+# What runs there would run on without its files, and nothing could end it any more. From DVC's cache `make repro` would
+# bring results back whose recorded runs are gone; without it, those of earlier commits cannot be checked out any more.
+clean:  ## delete results with DVC's cache, checkpoints, sweeps, recorded runs, data of `lgc services`; keep .venv
 	@for file in runs/services/*.pid; do \
 	  pid=$$(sed -n 's/.*"pid": *\([0-9][0-9]*\).*/\1/p' "$$file" 2>/dev/null); \
 	  if [ -n "$$pid" ] && kill -0 "$$pid" 2>/dev/null; then \
@@ -69,7 +70,7 @@ clean:  ## delete results, checkpoints, sweeps, recorded runs (mlflow.db) and da
 	@if LGC_CLUSTER=runs/cluster infra/local/cluster.sh status 2>/dev/null | grep -q ': runs$$'; then \
 	  echo "error: a Ray cluster runs in runs/cluster; end it first: infra/local/cluster.sh down" >&2; exit 1; \
 	fi
-	rm -rf outputs report runs sweeps mlflow.db* mlruns mlartifacts
+	rm -rf outputs report runs sweeps mlflow.db* mlruns mlartifacts .dvc/cache .dvc/tmp
 
 .venv/.ready: pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lgc needs Python 3.11 or newer")'

@@ -305,6 +305,13 @@ class RayContext:
             shutil.rmtree(self._restored, ignore_errors=True)
             self._restored = None
 
+    def located(self, error: TrainingError) -> TrainingError:
+        """What is wrong with a checkpoint, and where its run lies: the local copy is gone when somebody reads it."""
+        copy = str(self._restored)
+        if copy not in str(error):
+            return error
+        return TrainingError(str(error).replace(copy, f"{self._store.folder}/{self._run}"))
+
     def new_checkpoint(self, samples: int) -> Path:
         """A folder of its own."""
         return Path(tempfile.mkdtemp(prefix=f"lgc-checkpoint-{samples}-"))
@@ -367,7 +374,9 @@ def _worker(config: Mapping[str, Any]) -> Exception | None:
         job = fetched(config["job"], context.say)
         try:
             train(job, context)
-        except (TrainingError, Interrupted) as error:
+        except TrainingError as error:
+            return context.located(error)
+        except Interrupted as error:
             return error
         finally:
             context.forget()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lgc.bitstream.model_file import read_sha256
-from lgc.config.load import PARAMS
+from lgc.config.load import PARAMS, read_raw
 from lgc.config.paths import METRICS, Paths
 from lgc.config.schema import Config
 from lgc.errors import LgcError, first_line
@@ -17,6 +17,7 @@ from lgc.evaluation.champion import Verdict, judge, measures
 from lgc.evaluation.report.results import read_results
 from lgc.launch import storage
 from lgc.launch.evaluate import OURS
+from lgc.launch.identity import UNTRACKED
 from lgc.launch.stage import absolute_uri
 from lgc.tracking.registry import Registry
 
@@ -42,7 +43,7 @@ def release(config: Config, paths: Paths) -> Release:
     it beats the present champion by ``release.rule``, measured on the same pictures.
 
     Raises:
-        LgcError: nothing evaluated, tracking off, or a model trained again since its evaluation.
+        LgcError: nothing evaluated, tracking off, or model or settings are not as they were evaluated.
     """
     if not config.tracking.enabled:
         raise LgcError("tracking.enabled is false: no registry to release to; compose with tracking=local or server")
@@ -52,9 +53,11 @@ def release(config: Config, paths: Paths) -> Release:
     results = read_results(folder)
     facts, model_id = results.details["run"], _model_id(paths.stage(stage) / METRICS)
     sha256 = read_sha256(paths.model(stage))
-    evaluated = facts.get("models_sha256", {}).get(main, sha256)  # evaluations of earlier versions name ids alone
-    if (facts["models"][main], evaluated) != (model_id, sha256):
+    if (facts["models"][main], facts["models_sha256"][main]) != (model_id, sha256):
         raise LgcError(f"{paths.model(stage)}: not the model that was evaluated; run the evaluate stage again")
+    if changed := _changed(facts["configuration"], paths.root / PARAMS):
+        said = f"{paths.root / PARAMS}: {', '.join(changed)} changed since the evaluation"
+        raise LgcError(f"{said}; compose as it was evaluated, or run the evaluate stage again (make repro)")
     if facts["mlflow"] is None:
         raise LgcError(f"{folder}: evaluated without an MLflow run; run the evaluate stage with tracking on")
     codecs, data = results.summary["codecs"], _measured_on(facts["data"])
@@ -96,6 +99,13 @@ def _model_id(metrics: Path) -> str:
         return str(json.loads(metrics.read_text(encoding="utf-8"))["model_id"])
     except (OSError, ValueError, KeyError) as error:
         raise LgcError(f"{metrics}: unreadable ({error}); run the stage again") from error
+
+
+def _changed(evaluated: Mapping[str, Any], params: Path) -> list[str]:
+    """Groups of settings that are not as they were when the model was evaluated."""
+    # as JSON, as what was evaluated has been in a file of that kind
+    now = json.loads(json.dumps({key: value for key, value in read_raw(params).items() if key not in UNTRACKED}))
+    return sorted(key for key in {*evaluated, *now} if evaluated.get(key) != now.get(key))
 
 
 def _measured_on(data: Mapping[str, Any]) -> str:

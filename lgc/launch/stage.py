@@ -19,7 +19,6 @@ from PIL import Image
 
 from lgc.build.analysis import best_reference
 from lgc.build.export import export_stage
-from lgc.build.stages import stage_settings
 from lgc.config.load import PARAMS, load, read_raw
 from lgc.config.paths import Paths, TrainStage
 from lgc.config.schema import Config
@@ -34,7 +33,7 @@ from lgc.launch.local import run_local
 from lgc.launch.locks import locked
 from lgc.launch.room import check_room, publishes
 from lgc.launch.worker import NOBODY, Audience, Job, threads_for
-from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay
+from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, family, open_run, replay, resume
 from lgc.training.identity import TERMS_OFF, Identity
 from lgc.training.state import STATE, read_state
 from lgc.training.trainer import Interrupted
@@ -124,7 +123,7 @@ def train_stage(
     ``config`` is the stage's, in the variant of ``paths``; ``raw`` is the project's as plain mappings, from which a
     worker makes the same. A run of the same ``identity`` continues.
     """
-    workers = check_workers(name, config)
+    workers = 1 if config.runtime.engine == "local" else config.runtime.workers
     job = Job(
         stage=name,
         variant=paths.variant,
@@ -194,20 +193,6 @@ def why_anew(folder: Path, name: str, stage: str, identity: Identity) -> str | N
     return f"{stage}: starts anew, not from {run} ({state['samples']} samples): {differences}"
 
 
-def check_workers(name: TrainStage, config: Config) -> int:
-    """Most workers of a training stage; :class:`TrainingError` if they, or fewer, cannot share its batch."""
-    runtime = config.runtime
-    if runtime.engine == "local":
-        return 1
-    fewest, batch = runtime.min_workers or runtime.workers, stage_settings(name, config).batch_size
-    for count in range(fewest, runtime.workers + 1):
-        if batch % count:
-            raise TrainingError(
-                f"a batch of {batch} cannot be shared by {count} workers; choose a multiple, or other runtime.workers"
-            )
-    return runtime.workers
-
-
 def storage_folder(config: Config, paths: Paths) -> Path:
     """Local folder for checkpoints and journals."""
     return paths.root / ("runs" if "://" in config.runtime.storage else config.runtime.storage)
@@ -241,12 +226,11 @@ def recorded(name: str, key: str, config: Config, paths: Paths, params: Mapping[
         return
     address = _open(name, key, config, paths, params)
     run = StageRun(address, journal)
-    if address.run_id:
-        for line in replay(journals):
-            _say(line)
-    run.artifacts(paths.root / PARAMS)
     status: str | None = "FAILED"
     try:
+        if address.run_id:
+            _replay(journals, address)
+        run.artifacts(paths.root / PARAMS)
         yield run
         status = "FINISHED"
     except Detached:
@@ -281,6 +265,16 @@ def _open(name: str, key: str, config: Config, paths: Paths, params: Mapping[str
     except Exception as error:  # whatever the client and its transport raise must not end training
         _say(f"{_complaint(error)}, records wait in the journal")
         return RunAddress(uri, None, opening)
+
+
+def _replay(journals: Path, address: RunAddress) -> None:
+    """Deliver what earlier runs left. One of them may have been an attempt at this one, and its end is among it."""
+    for line in replay(journals):
+        _say(line)
+    try:
+        resume(address)
+    except Exception as error:  # as when it was opened
+        _say(_complaint(error))
 
 
 def environment_facts() -> dict[str, str]:

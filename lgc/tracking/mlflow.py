@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import shutil
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterable, Mapping
@@ -102,8 +105,13 @@ def describe(uri: str) -> str:
     client(uri).search_experiments(max_results=1)
     if local != uri:
         return f"answers (MLflow {here})"
-    with urllib.request.urlopen(f"{uri.rstrip('/')}/version", timeout=10) as reply:
-        return f"answers (MLflow {reply.read(40).decode()} there, {here} here)"
+    try:
+        # urllib takes no user in an address
+        with urllib.request.urlopen(f"{without_secrets(uri).rstrip('/')}/version", timeout=10) as reply:
+            there = reply.read(40).decode()
+    except (OSError, ValueError, http.client.HTTPException):  # it has answered above, all the same
+        there = "of an unknown version"
+    return f"answers (MLflow {there} there, {here} here)"
 
 
 class PipelineRuns:
@@ -186,6 +194,14 @@ def open_run(uri: str, opening: Opening) -> str:
     return runs.stage(parent, opening.stage, opening.key, opening.params, opening.tags, adopt=True)
 
 
+def resume(address: RunAddress) -> None:
+    """Mark an open run and its pipeline's as running again, whatever their records said last."""
+    asked = client(address.uri)
+    assert address.run_id is not None
+    for run_id in (address.run_id, asked.get_run(address.run_id).data.tags[PARENT_TAG]):
+        asked.update_run(run_id, status="RUNNING")
+
+
 def family(address: RunAddress) -> tuple[str, dict[str, str]]:
     """Experiment of an open run, and run ids of its pipeline and of all stages (the latest of each), by stage."""
     asked = client(address.uri)
@@ -240,6 +256,8 @@ class MlflowTracker:
         self._rollbacks = 0
         self._pictures = journal_folder / "pictures"
         self._pictures.mkdir(parents=True, exist_ok=True)
+        self._files = journal_folder.resolve() / "files"
+        self._files.mkdir(exist_ok=True)
         self._journal = Journal(journal_folder, self._send)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -259,8 +277,14 @@ class MlflowTracker:
         self._journal.append({"kind": "image", "name": name, "path": str(path), "step": step, "time": _now()})
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """A finished file; it must stay where it is until it was sent."""
-        self._journal.append({"kind": "artifact", "path": str(path.resolve()), "folder": folder})
+        """A finished file, as it is now.
+
+        The journal keeps a copy until it was sent: by then a later run may have put another in its place. No link, as
+        an editor writes into the file itself.
+        """
+        kept = Path(tempfile.mkdtemp(dir=self._files)) / path.name
+        shutil.copyfile(path, kept)
+        self._journal.append({"kind": "artifact", "path": str(kept), "folder": folder})
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Facts about the run."""
@@ -347,6 +371,8 @@ class MlflowTracker:
                 self._client.set_tag(run, name, value)
         elif record["kind"] == "artifact" and Path(record["path"]).is_file():
             self._client.log_artifact(run, record["path"], record["folder"] or None)
+            if Path(record["path"]).is_relative_to(self._files):  # earlier versions kept no copy
+                shutil.rmtree(Path(record["path"]).parent, ignore_errors=True)
         elif record["kind"] == "image" and Path(record["path"]).is_file():
             with Image.open(record["path"]) as picture:
                 self._client.log_image(

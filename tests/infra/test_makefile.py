@@ -66,6 +66,10 @@ def test_clean_leaves_a_cluster_that_runs_its_files(project: Path, daemon: subpr
 
 
 def test_clean_removes_results(project: Path) -> None:
+    """From DVC's cache of runs `make repro` would bring them back, without their runs in MLflow."""
+    for name in (".dvc/cache/runs", ".dvc/tmp", ".dvc/plots"):
+        (project / name).mkdir(parents=True)
     assert clean(project).returncode == 0
     assert not (project / "outputs").exists()
+    assert [path.name for path in (project / ".dvc").iterdir()] == ["plots"]
     assert clean(project).returncode == 0

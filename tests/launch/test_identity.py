@@ -35,7 +35,7 @@ def keys(paths: Paths, overrides: Sequence[str]) -> tuple[str, str]:
         ("model.semantic.channels=7", True, True),
         ("train_analysis.lr=0.9", False, True),
         ("evaluate.bootstrap=7", False, True),
-        ("runtime.workers=7", False, False),
+        ("runtime.workers=2", False, False),
         ("tracking.uri=http://elsewhere", False, False),
         ("storage.bucket=other", False, False),
     ],
@@ -82,6 +82,9 @@ def test_what_dvc_watches_covers_what_a_run_is_known_by() -> None:
         watched = [dep.removeprefix("lgc/") for dep in stage["deps"] if dep.startswith("lgc/")]
         unseen = {file for file in code_hashes(name) if not any(is_below(file, place) for place in watched)}
         assert not unseen, (name, unseen)
+        assert {"bitstream", "metrics"} <= set(watched), name  # what exports, and what validates
+        assert watched == sorted(watched), name
+    assert "lgc/build/data.py" in stages["prepare"]["deps"]
 
 
 def test_what_dvc_watches_covers_what_measures() -> None:

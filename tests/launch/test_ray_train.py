@@ -173,7 +173,12 @@ def test_the_doctor_looks_at_every_node_and_adds_up_ranks(
     assert node.startswith("ok       node ")
     assert node.endswith("; same versions; clock agrees")
     assert f"{'ok':9}{'gloo':26}2 workers added their ranks" in done.stdout
-    run(["lgc", "compose", "profile=smoke", "tracking=off", f"runtime.address={address}", "runtime.workers=999"])
+    shared = [
+        f"{stage}.settings.batch_size=999"
+        for stage in ("train_codec", "train_reference", "train_analysis", "finetune_joint.codec")
+    ]
+    many = [*shared, f"runtime.address={address}", "runtime.workers=999"]
+    run(["lgc", "compose", "profile=smoke", "tracking=off", *many])
     done = run(["lgc", "repro"], check=False, **cluster)
     assert done.returncode == 1
     assert "runtime.workers is 999" in done.stdout

@@ -19,7 +19,7 @@ from lgc.errors import LgcError
 from lgc.launch.jobs import Detached
 from lgc.launch.stage import main, recorded
 from lgc.launch.worker import Job
-from lgc.tracking.mlflow import Opening, RunAddress, client
+from lgc.tracking.mlflow import MlflowTracker, Opening, RunAddress, client
 from lgc.training.identity import Identity
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -71,6 +71,38 @@ def test_a_run_ends_as_its_stage_does_and_stays_one(record: Callable[[BaseExcept
         assert (run.info.status, run.data.tags["lgc.attempt"]) == (status, str(attempt))
     assert {"data.manifest", "dvc.lock", "ray", "torch", "mlflow.parentRunId"} <= set(run.data.tags)
     assert run.data.metrics["final/bpp"] == 0.1
+
+
+def test_an_end_that_was_left_behind_does_not_end_it_again(
+    record: Callable[[BaseException | None], Any], config: Config, paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delivered when the stage runs again, which it ended an earlier attempt of."""
+    with monkeypatch.context() as away:
+        away.setattr(MlflowTracker, "_send", refuse)
+        away.setattr("lgc.launch.stage._PATIENCE", 0.0)
+        assert record(KeyboardInterrupt()).info.status == "RUNNING"
+    mlflow = client(f"sqlite:///{paths.root}/mlflow.db")
+    with recorded("evaluate", "k", config, paths, {"lr": 1}) as run:
+        assert run.address is not None
+        found = mlflow.get_run(run.address.run_id)
+        assert found.info.status == "RUNNING"
+        assert mlflow.get_run(found.data.tags["mlflow.parentRunId"]).info.status == "RUNNING"
+
+
+def refuse(*_: object) -> None:
+    raise ConnectionError("away")
+
+
+def test_what_is_interrupted_while_it_begins_is_closed(
+    record: Callable[[BaseException | None], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delivering what earlier runs left may take half a minute."""
+    monkeypatch.setattr("lgc.launch.stage.replay", raise_interrupt)
+    assert record(KeyboardInterrupt()).info.status == "KILLED"
+
+
+def raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_server_that_is_away_is_told_of_without_its_password(

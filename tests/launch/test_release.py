@@ -45,7 +45,7 @@ def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: floa
     folder, trained = paths.stage("evaluate"), paths.stage("finetune_joint")
     (folder / "gallery").mkdir(parents=True, exist_ok=True)
     trained.mkdir(exist_ok=True)
-    (root / "params.yaml").write_text("settings")
+    (root / "params.yaml").write_text("data: {size: 8}\nruntime: {workers: 1}\n")
     digest = sha256 or f"{model:0<64}"
     save_file({"x": torch.zeros(1)}, paths.model("finetune_joint"), {"lgc": json.dumps({**HEAD, "sha256": digest})})
     (trained / "metrics.json").write_text(json.dumps({"model_id": model}))
@@ -57,6 +57,7 @@ def evaluated(root: Path, run_id: str | None, model: str, bpp: float, miou: floa
         "models_sha256": {"joint": f"{model:0<64}"},
         "mlflow": run_id and {"uri": "", "run_id": run_id},
         "data": {"name": "faces", "split": "test", "measured": 9, "hash": data},
+        "configuration": {"data": {"size": 8}},
     }
     (folder / "metrics.json").write_text(json.dumps(summary))
     (folder / "details.json").write_text(json.dumps({"ours": {"joint": ""}, "run": run}))
@@ -95,6 +96,18 @@ def test_what_cannot_be_released_says_why(config: Config, run_id: str, tmp_path:
         release(config, paths)
     with pytest.raises(LgcError, match="not the model that was evaluated"):  # other analyzers on the same decoder
         release(config, evaluated(tmp_path / "c", run_id, "aa", 0.1, 0.5, sha256="f" * 64))
+
+
+def test_a_model_is_released_with_the_settings_it_was_evaluated_with(
+    config: Config, run_id: str, tmp_path: Path
+) -> None:
+    paths = evaluated(tmp_path, run_id, "aa", 0.1, 0.5)
+    params = tmp_path / "params.yaml"
+    params.write_text("data: {size: 9}\nmodel: {}\nruntime: {workers: 1}\n")
+    with pytest.raises(LgcError, match=r"params\.yaml: data, model changed since the evaluation; compose as"):
+        release(config, paths)
+    params.write_text("data: {size: 8}\nruntime: {workers: 2}\n")
+    assert release(config, paths).champion
 
 
 def test_a_model_evaluated_again_is_judged_by_its_later_numbers(config: Config, run_id: str, tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
@@ -21,6 +24,7 @@ from lgc.tracking.mlflow import (
     PipelineRuns,
     RunAddress,
     client,
+    describe,
     family,
     open_run,
     replay,
@@ -180,10 +184,53 @@ def test_images_artifacts_and_tags_arrive(runs: PipelineRuns, uri: str, tmp_path
     tracker.artifact(file)
     tracker.tags({"device": "cpu"})
     assert tracker.close() is None
-    mlflow = client(uri)
-    assert "model.txt" in {f.path for f in mlflow.list_artifacts(run_id)}
-    assert any("reconstructions" in f.path for f in mlflow.list_artifacts(run_id, "images"))
-    assert mlflow.get_run(run_id).data.tags["device"] == "cpu"
+    store = client(uri)
+    assert "model.txt" in {f.path for f in store.list_artifacts(run_id)}
+    assert any("reconstructions" in f.path for f in store.list_artifacts(run_id, "images"))
+    assert store.get_run(run_id).data.tags["device"] == "cpu"
+    assert file.is_file()
+
+
+def test_a_file_arrives_as_it_was_when_it_was_recorded(uri: str, runs: PipelineRuns, tmp_path: Path) -> None:
+    """A later run replaces it, or an editor writes into it, before a server that was away is back."""
+    run_id = runs.stage(runs.parent("key-file", "p", {}), "train_codec", "fp", {}, {})
+    journal, files = tmp_path / "journals" / "one", [tmp_path / "replaced.txt", tmp_path / "edited.txt"]
+    away = MlflowTracker(RunAddress("http://127.0.0.1:9", run_id), journal)
+    for file in files:
+        file.write_text("this run's")
+        away.artifact(file, "kept")
+    abandon(away)
+    files[0].unlink()
+    files[1].write_text("another's")
+    (journal / ADDRESS).write_text(json.dumps(asdict(RunAddress(uri, run_id))))
+    assert replay(journal.parent) == []
+    for file in files:
+        sent = client(uri).download_artifacts(run_id, f"kept/{file.name}", str(tmp_path))
+        assert Path(sent).read_text() == "this run's"
+    assert not list((journal / "files").iterdir())
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """A server behind an account."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/version" else 404)
+        self.end_headers()
+        self.wfile.write(b"9.9.9")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize(("below", "version"), [("", "9.9.9"), ("/elsewhere", "of an unknown version")])
+def test_a_server_with_an_account_answers_whatever_it_says_of_its_version(
+    monkeypatch: pytest.MonkeyPatch, below: str, version: str
+) -> None:
+    monkeypatch.setattr("lgc.tracking.mlflow.client", lambda _: MagicMock())
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        said = describe(f"http://user:PASSWORD@127.0.0.1:{server.server_port}{below}")
+    assert said == f"answers (MLflow {version} there, {mlflow.__version__} here)"
 
 
 def test_a_server_that_is_gone_costs_a_line_and_keeps_the_records(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from lgc.launch.ports import port_taken
 START_SECONDS: Final = 600
 """A busy machine takes minutes to import MLflow; a service that ends is noticed at once."""
 _STOP_SECONDS: Final = 30
-_CLOCK_SLACK: Final = 2.0
-"""Start times come from the boot time, which a clock correction may move a little."""
+_SAME_START: Final = 0.1
+"""Seconds; the system counts start times in hundredths."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def start(service: Service, folder: Path) -> bool:
             start_new_session=True,
             **account(service.user),
         )
-    started = psutil.Process(process.pid)
+    started, after_boot = _process(process.pid)
     try:
-        record = {"pid": process.pid, "created": started.create_time(), "stop_signal": service.stop_signal}
+        record = {"pid": process.pid, "after_boot": after_boot, "stop_signal": service.stop_signal}
         _pid_file(service.name, folder).write_text(json.dumps(record), encoding="utf-8")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
@@ -118,12 +118,24 @@ def _recorded(name: str, folder: Path) -> tuple[psutil.Process, signal.Signals] 
     """The process and the signal that ends it, unless it ended or its number now belongs to another one."""
     try:
         record = json.loads(_pid_file(name, folder).read_text(encoding="utf-8"))
-        process = psutil.Process(int(record["pid"]))
-        same = abs(process.create_time() - float(record["created"])) < _CLOCK_SLACK
+        process, after_boot = _process(int(record["pid"]))
+        # earlier versions recorded the time of day
+        known = record["after_boot"] if "after_boot" in record else record["created"] - psutil.boot_time()
+        same = abs(after_boot - float(known)) < _SAME_START
         how = signal.Signals(record.get("stop_signal", signal.SIGTERM))  # earlier versions did not record it
         return (process, how) if same and process.status() != psutil.STATUS_ZOMBIE else None
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
+
+
+def _process(pid: int) -> tuple[psutil.Process, float]:
+    """A process and how many seconds after boot it began: setting the clock moves both times of day alike.
+
+    The boot time is read first, as psutil 6 makes the process's from the one that was read last.
+    """
+    boot = psutil.boot_time()
+    process = psutil.Process(pid)
+    return process, process.create_time() - boot
 
 
 def _pid_file(name: str, folder: Path) -> Path:

@@ -13,7 +13,7 @@ from lgc.data.shards import Split
 from lgc.errors import LgcError, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch import storage
-from lgc.launch.identity import UNTRACKED, code_hashes, params_hash
+from lgc.launch.identity import UNTRACKED, code_hashes, measuring_facts, params_hash
 from lgc.launch.sweep.ledger import Ledger, Record
 from lgc.launch.sweep.objectives import SCORE, choose_axes
 from lgc.launch.sweep.results import Findings, write_findings
@@ -101,7 +101,9 @@ def describe(found: Findings, record: Record) -> str:
 
 
 def _identity(sweep: SweepConfig, raw: Mapping[str, Any], data: str, axes: Sequence[Axis]) -> dict[str, Any]:
-    """What must be the same for trials to be comparable, their code too; a sweep may grow, and run elsewhere."""
+    """What must be the same for trials to be comparable, code that trains and measures too; a sweep may grow, and run
+    elsewhere.
+    """
     searched = dict.fromkeys(sweep.ranges, 0.0)
     settings = {k: v for k, v in with_values(raw, sweep.ranges, searched).items() if k not in UNTRACKED}
     free = ("trials", "concurrent", "storage", "settings", "present", "space")
@@ -111,7 +113,7 @@ def _identity(sweep: SweepConfig, raw: Mapping[str, Any], data: str, axes: Seque
         "objectives": [asdict(axis) for axis in axes],
         "settings": params_hash([settings]),
         "data": data,
-        "code": params_hash([{stage: code_hashes(stage) for stage in STAGES}]),
+        "code": params_hash([{stage: code_hashes(stage) for stage in STAGES}, measuring_facts()]),
     }
 
 

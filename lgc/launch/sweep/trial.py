@@ -18,6 +18,7 @@ from lgc.errors import EngineFailure, LgcError, TrainingError
 from lgc.evaluation.front import Axis
 from lgc.launch import storage
 from lgc.launch.identity import identify
+from lgc.launch.locks import locked
 from lgc.launch.stage import StageRun, storage_folder, train_stage
 from lgc.launch.sweep.ledger import Ledger, Record, State
 from lgc.launch.sweep.objectives import SCORE, measured, score, with_penalties
@@ -76,7 +77,8 @@ def run_trial(search: Search, trial: str, values: Mapping[str, float], watch: Wa
         storage.apply(config.storage)
         _link_data(search.data, paths)
         for number, stage in enumerate(STAGES):
-            metrics = _train(stage, config, raw, paths, watch(number, dict(objectives)))
+            with _run_of_all(search, stage, config, paths):
+                metrics = _train(stage, config, raw, paths, watch(number, dict(objectives)))
             objectives |= measured(search.axes, metrics)
         missing = [axis.label for axis in search.axes if axis.name not in objectives]
         if missing:
@@ -135,8 +137,7 @@ def _drop_checkpoints(search: Search, folder: Path) -> None:
     names, config = folder / _CHECKPOINTS, parse(search.raw)
     if not names.is_file():
         return
-    remote = config.runtime.engine == "ray" and "://" in config.runtime.storage
-    where = config.runtime.storage if remote else str(storage_folder(config, Paths(folder)))
+    where = config.runtime.storage if _is_remote(config) else str(storage_folder(config, Paths(folder)))
     own = _own_stages(search.sweep)
     with contextlib.suppress(OSError):
         store = storage.open_store(config.storage, where)
@@ -145,6 +146,23 @@ def _drop_checkpoints(search: Search, folder: Path) -> None:
                 with contextlib.suppress(OSError):
                     store.filesystem.delete_dir(f"{store.folder}/{name}")
     names.unlink()
+
+
+def _run_of_all(
+    search: Search, stage: TrainStage, config: Config, paths: Paths
+) -> contextlib.AbstractContextManager[None]:
+    """Held while a stage trains that all trials share: the others wait, and find a finished run.
+
+    Nothing where storage and stage are the trial's own.
+    """
+    shared = _is_remote(config) or not storage_folder(config, paths).is_relative_to(paths.root)
+    if not shared or stage in _own_stages(search.sweep):
+        return contextlib.nullcontext()
+    return locked(search.folder / f".{stage}", wait=True)
+
+
+def _is_remote(config: Config) -> bool:
+    return config.runtime.engine == "ray" and "://" in config.runtime.storage
 
 
 def _own_stages(sweep: SweepConfig) -> tuple[TrainStage, ...]:

@@ -55,15 +55,30 @@ def test_stop_ends_it_by_its_own_signal(service: Service, tmp_path: Path, record
     start(replace(service, command=program, stop_signal=signal.SIGINT), tmp_path)
     if not recorded:  # as earlier versions left it
         record = json.loads((tmp_path / "web.pid").read_text())
-        (tmp_path / "web.pid").write_text(json.dumps({name: record[name] for name in ("pid", "created")}))
+        created = psutil.Process(record["pid"]).create_time()
+        (tmp_path / "web.pid").write_text(json.dumps({"pid": record["pid"], "created": created}))
     assert stop("web", tmp_path)
     assert (tmp_path / "asked").exists() == recorded
 
 
-def test_a_process_that_took_the_number_is_not_ours(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_keeps_it_ours(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system moves the boot time with the clock."""
+    start(service, tmp_path)
+    boot = psutil.boot_time()
+    for place in (psutil, psutil._psplatform):
+        monkeypatch.setattr(place, "boot_time", lambda: boot + 3600)
+    assert running("web", tmp_path) is not None
+    assert stop("web", tmp_path)
+    assert not port_taken(service.port)
+
+
+@pytest.mark.parametrize("began", [{"created": time.time() - 3600}, {"after_boot": -3600.0}])
+def test_a_process_that_took_the_number_is_not_ours(tmp_path: Path, began: dict[str, float]) -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        (tmp_path / "web.pid").write_text(json.dumps({"pid": stranger.pid, "created": time.time() - 3600}))
+        (tmp_path / "web.pid").write_text(json.dumps({"pid": stranger.pid, **began}))
         assert running("web", tmp_path) is None
         assert not stop("web", tmp_path)
         assert stranger.poll() is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -57,10 +57,19 @@ def test_a_sweep_that_runs_is_left_alone(project: Path, monkeypatch: pytest.Monk
     assert [record.trial for record in run_sweep(SWEEP).finished] == ["000"]
 
 
-def test_trials_of_other_code_are_not_added_to(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("facts", "other"),
+    [
+        ("code_hashes", lambda stage: {"training/trainer.py": "another"}),
+        ("measuring_facts", lambda: {"code": {"metrics/tasks.py": "another"}}),
+    ],
+)
+def test_trials_of_other_code_are_not_added_to(
+    project: Path, monkeypatch: pytest.MonkeyPatch, facts: str, other: Callable[..., Any]
+) -> None:
     run_sweep(SWEEP)
     run_sweep(SWEEP)
-    monkeypatch.setattr(room, "code_hashes", lambda stage: {"training/trainer.py": "another"})
+    monkeypatch.setattr(room, facts, other)
     with pytest.raises(TrainingError, match="holds a sweep with another code; give this one a name of its own"):
         run_sweep(SWEEP)
 

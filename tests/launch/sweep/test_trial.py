@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from lgc.config.paths import Paths
 from lgc.config.sweep import Range, SweepConfig
 from lgc.errors import EngineFailure, TrainingError
 from lgc.evaluation.front import Axis
+from lgc.launch.locks import locked
 from lgc.launch.sweep import trial as room
 from lgc.launch.sweep.ledger import Ledger
 from lgc.launch.sweep.trial import STAGES, Search, report, run_trial
@@ -118,6 +120,44 @@ def test_checkpoints_in_a_shared_storage_end_with_the_trial_whose_alone_they_are
     number = Ledger(search.folder).number({"w": 0.01})
     assert run_trial(search, number, {"w": 0.01}, lambda *_: Audience()).state == "finished"
     assert {path.name for path in shared.iterdir()} == {"inputs", "train_codec-other", *left}
+
+
+@pytest.mark.parametrize(
+    ("keys", "storage", "waits"),
+    [
+        ("finetune_joint.codec.weights.tasks", "shared", ["train_codec", "train_analysis"]),
+        ("finetune_joint.codec.weights.tasks", "runs", []),
+        ("train_codec.lr", "shared", []),
+    ],
+)
+def test_a_run_that_trials_share_is_trained_by_one_at_a_time(
+    search: Search,
+    trained: list[Any],
+    tmp_path: Path,
+    raw: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    keys: str,
+    storage: str,
+    waits: list[str],
+) -> None:
+    where = str(tmp_path / "shared") if storage == "shared" else storage
+    raw = {**raw, "runtime": {**raw["runtime"], "storage": where}}
+    space: dict[str, Range | None] = {"w": Range(0.001, 0.1, True, (keys,))}
+    search, train, held = replace(search, raw=raw, sweep=replace(search.sweep, space=space)), room.train_stage, []
+
+    def look(name: str, *rest: Any) -> Any:
+        """What another trial would have to wait for."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(search.folder / f".{name}", wait=False))
+            except BlockingIOError:
+                held.append(name)
+        return train(name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(room, "train_stage", look)
+    number = Ledger(search.folder).number({"w": 0.01})
+    assert run_trial(search, number, {"w": 0.01}, lambda *_: Audience()).state == "finished"
+    assert held == waits
 
 
 def test_a_trial_goes_on_after_the_project_was_moved(
