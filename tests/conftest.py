@@ -29,6 +29,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 # as many tests as cores run at once, and threads that wait for a core wait for each other; also in what tests start
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
+# what users export for runs of theirs; here and not in a fixture, so that none of a session's has seen them
+for _exported in ("LGC_MODEL", "RAY_ADDRESS", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(_exported, None)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -92,6 +92,8 @@ class Bench:
                 if scene.stage is not None and scene.stage.poll() is None:
                     scene.stage.kill()
                     scene.stage.wait()
+            if scene.s3 is not None and not scene.s3.strikes:  # a run that nothing hit would end as promised, too
+                problems.append("the fault hit no request")
             if (code != 0) != (case.end == "refused"):
                 problems.append(f"exit code {code}: {project.last_line()}")
             return self._account(case, project, problems)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lgc.errors import LgcError
+from lgc.faults.proxy import Mode
 from lgc.faults.scene import Scene
 
 BATCH: Final = 8
@@ -91,18 +92,21 @@ def cut_many_uploads(scene: Scene) -> None:
 
 def s3_errors(scene: Scene) -> None:
     """503 to everything, for a while that contains a checkpoint."""
-    assert scene.s3 is not None
-    scene.s3.set("errors")
-    time.sleep(AWAY_SECONDS)
-    scene.s3.set("pass")
+    _for_a_while(scene, "errors")
 
 
 def s3_away(scene: Scene) -> None:
     """No answer, for a while that contains a checkpoint."""
-    assert scene.s3 is not None
-    scene.s3.set("away")
+    _for_a_while(scene, "away")
+
+
+def _for_a_while(scene: Scene, mode: Mode) -> None:
+    proxy = scene.s3
+    assert proxy is not None
+    proxy.set(mode)
     time.sleep(AWAY_SECONDS)
-    scene.s3.set("pass")
+    scene.wait_for("request to S3", lambda: proxy.strikes > 0)  # where training is slow, the checkpoint comes later
+    proxy.set("pass")
 
 
 def mlflow_away(scene: Scene) -> None:

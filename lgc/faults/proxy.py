@@ -22,6 +22,8 @@ class FaultyProxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
+        self.strikes = 0
+        """Requests that were refused and uploads that were cut: with none, nothing was tested."""
         self._mode: Mode = "pass"
         self._cuts_left = 0
         self._cut_after = 0
@@ -64,6 +66,8 @@ class FaultyProxy:
 
     def _serve(self, client: socket.socket) -> None:
         if self._mode != "pass":
+            with self._lock:
+                self.strikes += 1
             with contextlib.suppress(OSError):
                 if self._mode == "errors":
                     client.recv(_CHUNK)
@@ -102,6 +106,7 @@ class FaultyProxy:
             if not self._cuts_left or sent <= self._cut_after:
                 return False
             self._cuts_left -= 1
+            self.strikes += 1
             return True
 
 

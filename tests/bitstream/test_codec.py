@@ -6,6 +6,7 @@ import pickle
 import re
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -154,6 +155,17 @@ class TestSameEverywhere:
         for one, two in zip(*found, strict=True):
             assert torch.equal(one[0], two[0])
             assert torch.equal(one[1], two[1])
+
+    def test_threads_share_a_codec(self, codec: LayeredCodec, files: list[bytes]) -> None:
+        one_by_one = [(codec.decompress(data), codec.analyze(data)) for data in files]
+        # one thread each for its sums, as here: others may add in another order
+        with ThreadPoolExecutor(4, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            pictures, analyses = pool.map(codec.decompress, files), pool.map(codec.analyze, files)
+            together = list(zip(pictures, analyses, strict=True))
+        for (picture, analysis), (same, alike) in zip(together, one_by_one, strict=True):
+            np.testing.assert_array_equal(picture, same)
+            np.testing.assert_array_equal(analysis.mask, alike.mask)
+            assert (analysis.attributes, analysis.pose) == (alike.attributes, alike.pose)
 
     def test_denormals_flushed(self, codec: LayeredCodec, files: list[bytes]) -> None:
         before = decoded_latents(codec, files[0])

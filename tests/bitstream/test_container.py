@@ -148,11 +148,11 @@ class TestRealFile:
         assert len(small) < 80
         return small
 
-    def test_container_of_a_256_picture_takes_at_most_22_bytes(self, codec: LayeredCodec) -> None:
+    def test_container_of_a_256_picture_takes_at_most_20_bytes(self, codec: LayeredCodec) -> None:
         (encoded,) = codec.encode([np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)])
         assert encoded.semantic.payload_bytes > 127  # so that its length takes two bytes
         checksums = 2 * 4
-        assert encoded.header_bytes + checksums <= 22
+        assert encoded.header_bytes + checksums <= 20
         assert encoded.semantic.termination_bits < 40
         assert encoded.reconstruction.termination_bits < 40
 

@@ -276,7 +276,8 @@ class TestRefuses:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB.\nMore of it.")
 
         monkeypatch.setattr(module, "IntegerNetwork", refuse)
-        with pytest.raises(ModelError, match=r"no room on cpu \(CUDA out of memory\. Tried to allocate 2\.00 MiB\.\)"):
+        says = r"no room on cpu \(CUDA out of memory\. Tried to allocate 2\.00 MiB\.\)"
+        with pytest.raises(ModelError, match=says):
             load_model(own)
 
 

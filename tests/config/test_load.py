@@ -13,6 +13,11 @@ from lgc.errors import ConfigError
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
+def options(group: str) -> str:
+    """What there is to choose, yours too, as a message lists it."""
+    return ", ".join(sorted(path.stem for path in CONF.glob(f"{group}/*.yaml")))
+
+
 @pytest.fixture(scope="module")
 def raw() -> dict[str, Any]:
     return compose([], CONF)
@@ -138,8 +143,10 @@ class TestCompose:
         ("override", "told"),
         [
             ("data=nope", "Could not find 'data/nope' Available options in 'data'"),
-            ("data=null", "data=null: must be one of celebamask_hq, synthetic; leave it out for the default"),
-            ("experiment=null", "experiment=null: must be one of faces, faces_256"),
+            *(
+                (f"{group}=null", f"{group}=null: must be one of {options(group)}; leave it out for the default")
+                for group in ("data", "experiment")
+            ),
             ("model=3", "Config group override must be a string or a list. Got int"),
             ("nope=3", "unknown key nope; known: data, model, train_codec"),
             ("data.nope=3", "unknown key data.nope; known: name, licence"),

@@ -66,13 +66,13 @@ def test_the_target_rate_sweep_takes_the_rates_out_of_the_space(params: dict[str
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        ([], "no sweep chosen: add sweep=NAME; there are rdp"),
-        (["sweep.trials=3"], "no sweep chosen: add sweep=NAME; there are rdp"),
+        ([], f"no sweep chosen: add sweep=NAME; there are {', '.join(SWEEPS)}$"),
+        (["sweep.trials=3"], f"no sweep chosen: add sweep=NAME; there are {', '.join(SWEEPS)}$"),
         (
             ["sweep=nonsense"],
-            "conf: Could not find 'sweep/nonsense' Available options in 'sweep': rdp smoke target_rate$",
+            f"conf: Could not find 'sweep/nonsense' Available options in 'sweep': {' '.join(SWEEPS)}$",
         ),
-        (["sweep=null"], "sweep=null: must be one of rdp, smoke, target_rate"),
+        (["sweep=null"], f"sweep=null: must be one of {', '.join(SWEEPS)}; leave it out for the default$"),
         (["sweep=rdp", "data=celebamask_hq"], r"compose it first \(lgc compose data=celebamask_hq\)"),
         (["rdp"], r"rdp: is no KEY=VALUE; a sweep is chosen with lgc sweep sweep=rdp$"),
         (["sweep=rdp", "sweep.trials=0"], "sweep.trials = 0; it must be above 0"),

@@ -83,19 +83,25 @@ def put(proxy: FaultyProxy, size: int) -> int:
 
 def test_the_proxy_passes_on_answers_errors_and_goes_away(proxy: FaultyProxy) -> None:
     assert put(proxy, 100_000) == 200
+    assert proxy.strikes == 0
     proxy.set("errors")
     with pytest.raises(urllib.error.HTTPError, match="503"):
         put(proxy, 10)
+    assert proxy.strikes == 1
     proxy.set("away")
     with pytest.raises((OSError, http.client.HTTPException)):
         put(proxy, 10)
+    assert proxy.strikes == 2
     proxy.set("pass")
     assert put(proxy, 100_000) == 200
+    assert proxy.strikes == 2
 
 
 def test_the_proxy_cuts_long_uploads_and_lets_short_ones_through(proxy: FaultyProxy) -> None:
     proxy.cut_uploads(1, after=20_000)
     assert put(proxy, 1_000) == 200
+    assert proxy.strikes == 0
     with pytest.raises((OSError, http.client.HTTPException)):
         put(proxy, 100_000)
     assert put(proxy, 100_000) == 200
+    assert proxy.strikes == 1

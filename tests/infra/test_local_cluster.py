@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lgc.training.state import read_state
 from tests.project import copy_project, runner
 
 SCRIPT = Path(__file__).parents[2] / "infra" / "local" / "cluster.sh"
@@ -155,6 +156,11 @@ def test_ctrl_c_after_the_loss_of_a_node(call: tuple[Call, Path], tmp_path: Path
         assert process.wait(300) == 130, log.read_text()[-3000:]
     assert not (root / "outputs/train_codec/metrics.json").exists()
     assert "Traceback" not in log.read_text()
+    if goes_on:
+        said = re.search(r"train_codec: stopped at (\d+) of 960 samples", log.read_text())
+        assert said, log.read_text()[-3000:]
+        newest = max(state.parent for state in root.glob("runs/train_codec-*/checkpoint_*/state.json"))
+        assert read_state(newest)["samples"] == int(said[1])
 
 
 BOARDS = """

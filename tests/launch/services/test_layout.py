@@ -29,10 +29,14 @@ def test_secrets_are_random_private_and_kept(tmp_path: Path) -> None:
 
 def test_a_generated_file_is_replaced_and_stays_private(tmp_path: Path) -> None:
     layout = create(tmp_path, Ports())
-    os.umask(os.umask(0))
-    path = layout.file("x", "1")
-    assert layout.file("x", "2").read_text() == "2"
+    before = os.umask(0)  # which takes no right away
+    try:
+        path = layout.file("x", "1")
+        assert layout.file("x", "2").read_text() == "2"
+    finally:
+        os.umask(before)
     assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_store_keeps_its_inner_ports(tmp_path: Path) -> None:
