@@ -81,11 +81,12 @@ def _http_range(address: str) -> FetchRange:
         request = urllib.request.Request(address, headers={"Range": f"bytes={start}-{stop - 1}"})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-                ranged = response.status == 206
-                data = response.read(stop - start if ranged else stop)
-                if response.length and len(data) < (stop - start if ranged else stop):  # read(n) takes it for the end
+                before = 0 if response.status == 206 else start  # without ranges: the whole file
+                wanted = before + stop - start
+                data = response.read(wanted)
+                if response.length and len(data) < wanted:  # cut off: read(n) takes that for the end of the file
                     raise http.client.IncompleteRead(data, response.length)
-                return data if ranged else data[start:]  # a server without ranges sends the file from its start
+                return data[before:]
         except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
             if getattr(error, "code", None) == 416:  # the file ends where this range begins
                 return b""
